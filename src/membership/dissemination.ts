@@ -1,0 +1,113 @@
+/**
+ * The rumours on their way (SWIM 4.1; memberlist's TransmitLimitedQueue): each rides on a limited number of packets,
+ * the least sent go first, and a newer rumour about the same subject takes the place of the older. Bounded: when full,
+ * the most often sent rumour gives way. Knows neither members nor time.
+ */
+
+interface Rumour {
+  readonly key: string
+  readonly bytes: Uint8Array
+  transmits: number
+  /** Called once when the rumour has used up its transmissions; not when it was replaced or dropped. */
+  readonly onSpread: (() => void) | undefined
+}
+
+/** Once so many rumours in a row were too large for the rest of a packet, the packet is full enough. */
+const MISSES_MAX = 32
+
+export class TransmitQueue {
+  readonly #capacity: number
+  readonly #byKey = new Map<string, Rumour>()
+  /** Rumours by number of transmissions so far; each tier in the order of arrival. */
+  readonly #tiers: Map<string, Rumour>[] = []
+  #dropped = 0
+
+  constructor(capacity: number) {
+    this.#capacity = capacity
+  }
+
+  get size(): number {
+    return this.#byKey.size
+  }
+
+  /** Rumours that were dropped because the queue was full. */
+  get dropped(): number {
+    return this.#dropped
+  }
+
+  add(key: string, bytes: Uint8Array, onSpread?: () => void): void {
+    this.#remove(key)
+    if (this.#byKey.size >= this.#capacity) this.#dropMostSent()
+    const rumour: Rumour = { key, bytes, transmits: 0, onSpread }
+    this.#byKey.set(key, rumour)
+    this.#tier(0).set(key, rumour)
+  }
+
+  has(key: string): boolean {
+    return this.#byKey.has(key)
+  }
+
+  /**
+   * Takes rumours for one packet of `budget` bytes, each costing `overhead` more than its length, and counts the
+   * transmission. One that reached `limit` leaves the queue.
+   */
+  take(budget: number, overhead: number, limit: number): Uint8Array[] {
+    const taken: Rumour[] = []
+    let left = budget
+    let misses = 0
+    for (const tier of this.#tiers) {
+      for (const rumour of tier.values()) {
+        const cost = rumour.bytes.length + overhead
+        if (cost <= left) {
+          taken.push(rumour)
+          left -= cost
+        } else if (++misses > MISSES_MAX) break
+      }
+      if (misses > MISSES_MAX) break
+    }
+    for (const rumour of taken) this.#countTransmit(rumour, limit)
+    return taken.map((rumour) => rumour.bytes)
+  }
+
+  clear(): void {
+    this.#byKey.clear()
+    this.#tiers.length = 0
+  }
+
+  #countTransmit(rumour: Rumour, limit: number): void {
+    this.#tier(rumour.transmits).delete(rumour.key)
+    rumour.transmits++
+    if (rumour.transmits < limit) {
+      this.#tier(rumour.transmits).set(rumour.key, rumour)
+      return
+    }
+    this.#byKey.delete(rumour.key)
+    rumour.onSpread?.()
+  }
+
+  #remove(key: string): void {
+    const old = this.#byKey.get(key)
+    if (old === undefined) return
+    this.#byKey.delete(key)
+    this.#tier(old.transmits).delete(key)
+  }
+
+  #dropMostSent(): void {
+    for (let i = this.#tiers.length - 1; i >= 0; i--) {
+      const oldest = this.#tiers[i]?.keys().next()
+      if (oldest === undefined || oldest.done) continue
+      this.#remove(oldest.value)
+      this.#dropped++
+      return
+    }
+  }
+
+  #tier(transmits: number): Map<string, Rumour> {
+    let tier = this.#tiers[transmits]
+    if (tier === undefined) {
+      tier = new Map()
+      this.#tiers[transmits] = tier
+    }
+    return tier
+  }
+}

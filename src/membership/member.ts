@@ -1,0 +1,120 @@
+/**
+ * One member as this node sees it, and what an address or a version may be. States change only in `roster.ts`;
+ * what beats what is decided only by `precedence.ts`.
+ */
+import { formatHostPort, type HostPort, ipFromBytes } from '../address.js'
+import { decodeTags } from './tags.js'
+
+export type MemberState = 'alive' | 'suspect' | 'dead' | 'left'
+
+/** What users see of a member: a frozen snapshot. */
+export interface Member {
+  readonly name: string
+  /** `host:port` of its gossip endpoint. */
+  readonly address: string
+  readonly state: MemberState
+  readonly incarnation: number
+  readonly meta: Uint8Array
+  /** Serf tags in `meta`; names that begin with `_` are shoal's own. */
+  readonly tags: Readonly<Record<string, string>>
+  /** `host:port` where it takes calls; undefined for a node that is no shoal node. */
+  readonly rpcAddress: string | undefined
+  /** Smoothed round trip of answered probes in ms; undefined until one was answered directly. */
+  readonly rtt: number | undefined
+  /** Wall clock ms since when it is in this state. */
+  readonly since: number
+}
+
+export const TAG_BOOT_ID = '_b'
+export const TAG_RPC_ADDRESS = '_rpc'
+
+/** What a member says of itself in an `alive`. */
+export interface Identity {
+  readonly addr: Uint8Array
+  readonly port: number
+  readonly meta: Uint8Array
+  readonly vsn: Uint8Array
+}
+
+/** A row of the member table. Mutable, owned by the roster; never handed out. */
+export interface MemberEntry extends HostPort {
+  readonly name: string
+  addr: Uint8Array
+  host: string
+  port: number
+  meta: Uint8Array
+  tags: Readonly<Record<string, string>>
+  vsn: Uint8Array
+  incarnation: number
+  state: MemberState
+  /** Monotonic ms. */
+  stateAt: number
+  rtt: number | undefined
+  snapshot: Member | undefined
+}
+
+export function createEntry(name: string, identity: Identity, now: number): MemberEntry {
+  const entry: MemberEntry = {
+    name,
+    addr: identity.addr,
+    host: '',
+    port: identity.port,
+    meta: identity.meta,
+    tags: {},
+    vsn: identity.vsn,
+    incarnation: 0,
+    state: 'dead',
+    stateAt: now,
+    rtt: undefined,
+    snapshot: undefined,
+  }
+  adoptIdentity(entry, identity)
+  return entry
+}
+
+/** Takes over address, meta and versions. The address bytes are kept as they came: peers compare them byte by byte. */
+export function adoptIdentity(entry: MemberEntry, identity: Identity): void {
+  entry.addr = identity.addr
+  entry.port = identity.port
+  entry.host = ipFromBytes(identity.addr) ?? ''
+  entry.meta = identity.meta
+  entry.tags = Object.freeze(decodeTags(identity.meta))
+  entry.vsn = identity.vsn
+  entry.snapshot = undefined
+}
+
+/** A shoal node says so by its boot id tag; only such nodes get our user messages and user state. */
+export function isShoalNode(entry: MemberEntry): boolean {
+  return entry.tags[TAG_BOOT_ID] !== undefined
+}
+
+export function isLive(entry: MemberEntry): boolean {
+  return entry.state === 'alive' || entry.state === 'suspect'
+}
+
+/** memberlist's feature gates ask the peer's highest protocol version. */
+export function speaks(entry: MemberEntry, protocol: number): boolean {
+  return (entry.vsn[1] ?? 0) >= protocol
+}
+
+const RTT_WEIGHT = 0.125 // as TCP smooths its round trip (RFC 6298)
+
+export function observeRtt(entry: MemberEntry, ms: number): void {
+  entry.rtt = entry.rtt === undefined ? ms : entry.rtt + RTT_WEIGHT * (ms - entry.rtt)
+  entry.snapshot = undefined
+}
+
+export function snapshotOf(entry: MemberEntry, wallOffsetMs: number): Member {
+  entry.snapshot ??= Object.freeze({
+    name: entry.name,
+    address: formatHostPort(entry),
+    state: entry.state,
+    incarnation: entry.incarnation,
+    meta: entry.meta,
+    tags: entry.tags,
+    rpcAddress: entry.tags[TAG_RPC_ADDRESS],
+    rtt: entry.rtt,
+    since: Math.round(entry.stateAt + wallOffsetMs),
+  })
+  return entry.snapshot
+}

@@ -1,0 +1,90 @@
+/**
+ * The member table: by name, and as the shuffled probe list in which each member comes up once a round (SWIM 4.3).
+ * Bounded. Decides nothing about states.
+ */
+import { type Random, randomInt, shuffle } from '../random.js'
+import { isLive, type MemberEntry } from './member.js'
+
+export class Members {
+  readonly #random: Random
+  readonly #limit: number
+  readonly #byName = new Map<string, MemberEntry>()
+  readonly #probeList: MemberEntry[] = []
+  #probeIndex = 0
+
+  constructor(random: Random, limit: number) {
+    this.#random = random
+    this.#limit = limit
+  }
+
+  get size(): number {
+    return this.#byName.size
+  }
+
+  get(name: string): MemberEntry | undefined {
+    return this.#byName.get(name)
+  }
+
+  values(): IterableIterator<MemberEntry> {
+    return this.#byName.values()
+  }
+
+  /** Puts a new member at a random place of the probe list, so that joins do not cluster. False when the table is full. */
+  add(entry: MemberEntry): boolean {
+    if (this.#byName.size >= this.#limit) return false
+    this.#byName.set(entry.name, entry)
+    const at = randomInt(this.#random, this.#probeList.length + 1)
+    this.#probeList.push(entry)
+    const last = this.#probeList.length - 1
+    this.#probeList[last] = this.#probeList[at] as MemberEntry
+    this.#probeList[at] = entry
+    return true
+  }
+
+  delete(name: string): void {
+    const entry = this.#byName.get(name)
+    if (entry === undefined) return
+    this.#byName.delete(name)
+    const at = this.#probeList.indexOf(entry)
+    this.#probeList.splice(at, 1)
+    if (at < this.#probeIndex) this.#probeIndex--
+  }
+
+  /** The next member to probe, suspects included; undefined when there is none. Reshuffles after each round. */
+  nextToProbe(except: string): MemberEntry | undefined {
+    for (let looked = 0; looked <= this.#probeList.length; looked++) {
+      if (this.#probeIndex >= this.#probeList.length) {
+        this.#probeIndex = 0
+        shuffle(this.#probeList, this.#random)
+      }
+      const entry = this.#probeList[this.#probeIndex++]
+      if (entry !== undefined && entry.name !== except && isLive(entry)) return entry
+    }
+    return undefined
+  }
+
+  /** Up to `count` distinct members that pass `accepts`, each equally likely. */
+  pick(count: number, accepts: (entry: MemberEntry) => boolean): MemberEntry[] {
+    const total = this.#probeList.length
+    const picked: MemberEntry[] = []
+    if (total === 0) return picked
+    // A few random draws find enough in a healthy cluster; a walk from a random place makes sure when they do not.
+    for (let draw = 0; draw < 3 * count && picked.length < count; draw++) {
+      const entry = this.#probeList[randomInt(this.#random, total)]
+      if (entry !== undefined && !picked.includes(entry) && accepts(entry)) picked.push(entry)
+    }
+    if (picked.length === count || total > 64) return picked
+    const start = randomInt(this.#random, total)
+    for (let i = 0; i < total && picked.length < count; i++) {
+      const entry = this.#probeList[(start + i) % total]
+      if (entry !== undefined && !picked.includes(entry) && accepts(entry)) picked.push(entry)
+    }
+    return picked
+  }
+
+  count(accepts: (entry: MemberEntry) => boolean): number {
+    let count = 0
+    for (const entry of this.#byName.values()) if (accepts(entry)) count++
+    return count
+  }
+}

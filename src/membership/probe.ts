@@ -1,0 +1,204 @@
+/**
+ * The failure detector's cycle (SWIM 3.1 and 4.3; memberlist probeNode): one member per interval, first directly, then
+ * through others and over TCP. At most one probe is in flight. Decides only "answered" or "failed".
+ */
+import { formatHostPort } from '../address.js'
+import type { SwimConfig } from './config.js'
+import type { LocalHealth } from './local-health.js'
+import { isLive, type MemberEntry, observeRtt, speaks } from './member.js'
+import type { Members } from './members.js'
+import type { Outbound } from './outbound.js'
+import { encodeMessage } from './wire/encode.js'
+import type { Ping, StreamMessage } from './wire/messages.js'
+
+interface InFlight {
+  readonly target: MemberEntry
+  readonly seqNo: number
+  readonly sentAt: number
+  phase: 'direct' | 'indirect'
+  /** When the direct ping counts as unanswered. */
+  timeoutAt: number
+  deadlineAt: number
+  nacksExpected: number
+  nacks: number
+  /** The TCP ping was answered; looked at only when nothing else was. */
+  answeredByTcp: boolean
+}
+
+export interface ProberParts {
+  readonly config: SwimConfig
+  readonly members: Members
+  readonly health: LocalHealth
+  readonly self: string
+  readonly outbound: Outbound
+  readonly failed: (target: MemberEntry, now: number) => void
+}
+
+const FIRST_TCP_PROTOCOL = 3
+const FIRST_NACK_PROTOCOL = 4
+
+export class Prober {
+  readonly #parts: ProberParts
+  /** Members that somebody has reason to doubt; probed before the round goes on. */
+  readonly #urgent = new Set<string>()
+  /** Pings over TCP under way, by exchange. */
+  readonly #tcpPings = new Map<number, InFlight>()
+  #inFlight: InFlight | undefined
+  #tickAt: number
+
+  /** The first probe comes after a random part of an interval, so that nodes do not probe in step. */
+  constructor(parts: ProberParts, firstTickAt: number) {
+    this.#parts = parts
+    this.#tickAt = firstTickAt
+  }
+
+  /** Evidence against this member came from elsewhere: look at once. */
+  probeSoon(name: string, now: number): void {
+    if (this.#urgent.size >= 128) return
+    this.#urgent.add(name)
+    if (this.#inFlight === undefined) this.#tickAt = Math.min(this.#tickAt, now)
+  }
+
+  handleAck(seqNo: number, now: number): void {
+    const probe = this.#inFlight
+    if (probe === undefined || probe.seqNo !== seqNo) return
+    if (probe.phase === 'direct') observeRtt(probe.target, now - probe.sentAt)
+    this.#succeed(now)
+  }
+
+  handleNack(seqNo: number): void {
+    const probe = this.#inFlight
+    if (probe !== undefined && probe.seqNo === seqNo) probe.nacks++
+  }
+
+  /** True if the exchange was a ping over TCP. `reply` is undefined when it failed. */
+  handleTcpReply(exchange: number, reply: StreamMessage | undefined): boolean {
+    const probe = this.#tcpPings.get(exchange)
+    if (probe === undefined) return false
+    this.#tcpPings.delete(exchange)
+    if (reply?.type === 'ack' && reply.seqNo === probe.seqNo) probe.answeredByTcp = true
+    return true
+  }
+
+  nextDeadline(): number {
+    const probe = this.#inFlight
+    if (probe === undefined) return this.#tickAt
+    return probe.phase === 'direct' ? probe.timeoutAt : probe.deadlineAt
+  }
+
+  handleTimeout(now: number): void {
+    const probe = this.#inFlight
+    if (probe === undefined) {
+      if (this.#tickAt <= now) this.#tick(now)
+    } else if (probe.phase === 'direct') {
+      if (probe.timeoutAt <= now) this.#askOthers(probe, now)
+    } else if (probe.deadlineAt <= now) this.#conclude(probe, now)
+  }
+
+  /** The event loop stood still: an answer may be waiting unread. */
+  extend(ms: number): void {
+    if (this.#inFlight === undefined) return
+    this.#inFlight.timeoutAt += ms
+    this.#inFlight.deadlineAt += ms
+  }
+
+  #tick(now: number): void {
+    const { config, health, outbound } = this.#parts
+    this.#tickAt = now + config.probeIntervalMs
+    const target = this.#nextTarget()
+    if (target === undefined) return
+    const deadlineAt = now + health.scale(config.probeIntervalMs)
+    this.#inFlight = {
+      target,
+      seqNo: outbound.nextSeqNo(),
+      sentAt: now,
+      phase: 'direct',
+      timeoutAt: Math.min(now + config.probeTimeoutMs, deadlineAt),
+      deadlineAt,
+      nacksExpected: 0,
+      nacks: 0,
+      answeredByTcp: false,
+    }
+    this.#sendPing(this.#inFlight)
+  }
+
+  #nextTarget(): MemberEntry | undefined {
+    const { members, self } = this.#parts
+    for (const name of this.#urgent) {
+      this.#urgent.delete(name)
+      const entry = members.get(name)
+      if (entry !== undefined && isLive(entry)) return entry
+    }
+    return members.nextToProbe(self)
+  }
+
+  #askOthers(probe: InFlight, now: number): void {
+    const { config, members, self } = this.#parts
+    probe.phase = 'indirect'
+    const helpers = members.pick(
+      config.indirectChecks,
+      (entry) => entry.state === 'alive' && entry.name !== self && entry !== probe.target,
+    )
+    for (const helper of helpers) this.#sendIndirectPing(probe, helper)
+    if (speaks(probe.target, FIRST_TCP_PROTOCOL)) this.#sendTcpPing(probe, now)
+  }
+
+  #conclude(probe: InFlight, now: number): void {
+    const { health, failed, outbound } = this.#parts
+    if (probe.answeredByTcp) {
+      this.#succeed(now)
+      const { name: member, host, port } = probe.target
+      outbound.notice({ kind: 'udp-blocked', member, address: formatHostPort({ host, port }) })
+      return
+    }
+    this.#inFlight = undefined
+    // Helpers that said nothing at all speak against us, not against the target (Lifeguard 3.1).
+    health.change(probe.nacksExpected > 0 ? probe.nacksExpected - probe.nacks : 1)
+    if (isLive(probe.target)) failed(probe.target, now)
+    this.#scheduleNext(now)
+  }
+
+  #succeed(now: number): void {
+    this.#inFlight = undefined
+    this.#parts.health.change(-1)
+    this.#scheduleNext(now)
+  }
+
+  #scheduleNext(now: number): void {
+    if (this.#urgent.size > 0 || this.#tickAt < now) this.#tickAt = now
+  }
+
+  /** A suspect is told of the suspicion on the very packet that gives it the chance to answer (Lifeguard 3.3, buddy). */
+  #sendPing({ target, seqNo }: InFlight): void {
+    const { outbound, self } = this.#parts
+    const ping: Ping = { type: 'ping', seqNo, node: target.name, source: outbound.source() }
+    if (target.state !== 'suspect') {
+      outbound.sendMessage(target, ping, target)
+      return
+    }
+    const { name: node, incarnation } = target
+    const suspect = encodeMessage({ type: 'suspect', node, incarnation, from: self })
+    outbound.sendParts(target, [encodeMessage(ping), suspect])
+  }
+
+  #sendIndirectPing(probe: InFlight, helper: MemberEntry): void {
+    const { outbound } = this.#parts
+    const { addr, port, name: node } = probe.target
+    const nack = speaks(helper, FIRST_NACK_PROTOCOL)
+    if (nack) probe.nacksExpected++
+    const source = outbound.source()
+    outbound.sendMessage(
+      helper,
+      { type: 'indirectPing', seqNo: probe.seqNo, target: addr, port, node, nack, source },
+      helper,
+    )
+  }
+
+  #sendTcpPing(probe: InFlight, now: number): void {
+    const { outbound } = this.#parts
+    const { target, seqNo } = probe
+    const bytes = encodeMessage({ type: 'ping', seqNo, node: target.name, source: outbound.source() })
+    const timeoutMs = Math.max(1, probe.deadlineAt - now)
+    this.#tcpPings.set(outbound.startExchange({ to: target, bytes, expectReply: true, timeoutMs }), probe)
+  }
+}

@@ -1,0 +1,293 @@
+/**
+ * The state machine of all members (SWIM 4.2; memberlist state.go): what is heard is judged by `precedence.ts`, and
+ * `#becomeX` carries out everything that entering a state entails. Knows neither packets nor probes; what follows from
+ * a change leaves through `RosterOutput`.
+ */
+import { equalBytes } from '../bytes.js'
+import { unreachable } from '../errors.js'
+import type { SwimConfig } from './config.js'
+import type { MemberEventType, Notice } from './effects.js'
+import type { LocalHealth } from './local-health.js'
+import { adoptIdentity, createEntry, type Identity, isLive, isShoalNode, type MemberEntry } from './member.js'
+import type { Members } from './members.js'
+import { INCARNATION_MAX, mayMove, supersedes } from './precedence.js'
+import type { Self } from './self.js'
+import { Suspicion, suspicionLimits } from './suspicion.js'
+import { type Alive, type Dead, type PushNodeState, type Suspect, WIRE_STATE } from './wire/messages.js'
+
+export interface RosterOutput {
+  /** Spread this; `own` news is sent with priority. */
+  readonly rumour: (message: Alive | Suspect | Dead, own: boolean, now: number) => void
+  readonly event: (type: MemberEventType, entry: MemberEntry) => void
+  readonly notice: (notice: Notice) => void
+  readonly count: (reason: 'bad-incarnation' | 'members-full' | 'address-conflict') => void
+}
+
+export interface RosterParts {
+  readonly config: SwimConfig
+  readonly members: Members
+  readonly self: Self
+  readonly health: LocalHealth
+  readonly output: RosterOutput
+}
+
+export class Roster {
+  readonly #config: SwimConfig
+  readonly #members: Members
+  readonly #self: Self
+  readonly #health: LocalHealth
+  readonly #output: RosterOutput
+  readonly #suspicions = new Map<string, Suspicion>()
+  #liveCount = 0
+  #shoalCount = 0
+
+  constructor({ config, members, self, health, output }: RosterParts) {
+    this.#config = config
+    this.#members = members
+    this.#self = self
+    this.#health = health
+    this.#output = output
+  }
+
+  /** Alive and suspect members, this node included. */
+  get liveCount(): number {
+    return this.#liveCount
+  }
+
+  /** Those of them that are shoal nodes. */
+  get shoalCount(): number {
+    return this.#shoalCount
+  }
+
+  get suspicionCount(): number {
+    return this.#suspicions.size
+  }
+
+  /** Puts this node into its own table and tells the others. */
+  start(now: number): void {
+    const alive = this.#self.toAlive()
+    const entry = createEntry(this.#self.name, alive, now)
+    this.#members.add(entry)
+    this.#becomeAlive(entry, alive, now)
+    this.#output.rumour(alive, true, now)
+  }
+
+  handleAlive(alive: Alive, now: number): void {
+    if (!this.#isSane(alive.incarnation)) return
+    if (alive.node === this.#self.name) {
+      this.#handleOwnAlive(alive, now)
+      return
+    }
+    const entry = this.#members.get(alive.node) ?? this.#addUnknown(alive, now)
+    if (entry === undefined) return
+    const moved = alive.port !== entry.port || !equalBytes(alive.addr, entry.addr)
+    if (moved && !mayMove(entry, this.#config.deadNodeReclaimMs, now)) {
+      // Only a newer claim is worth a word: old rumours of a former address pass by in silence.
+      if (alive.incarnation > entry.incarnation) this.#reportConflict(entry)
+      return
+    }
+    if (!moved && !supersedes({ state: 'alive', incarnation: alive.incarnation }, entry)) return
+    this.#becomeAlive(entry, alive, now)
+    this.#output.rumour(alive, false, now)
+  }
+
+  handleSuspect(suspect: Suspect, now: number): void {
+    if (!this.#isSane(suspect.incarnation)) return
+    if (suspect.node === this.#self.name) {
+      this.#handleAccusation(suspect.incarnation, now)
+      return
+    }
+    const entry = this.#members.get(suspect.node)
+    if (entry === undefined || !supersedes({ state: 'suspect', incarnation: suspect.incarnation }, entry)) return
+    const suspicion = this.#suspicions.get(entry.name)
+    if (suspicion === undefined) {
+      this.#becomeSuspect(entry, suspect, now)
+      this.#output.rumour(suspect, false, now)
+    } else if (suspicion.confirm(suspect.from)) {
+      entry.incarnation = Math.max(entry.incarnation, suspect.incarnation)
+      this.#output.rumour(suspect, false, now)
+    }
+  }
+
+  handleDead(dead: Dead, now: number): void {
+    if (!this.#isSane(dead.incarnation)) return
+    if (dead.node === this.#self.name) {
+      this.#handleAccusation(dead.incarnation, now)
+      return
+    }
+    const state = dead.from === dead.node ? 'left' : 'dead'
+    const entry = this.#members.get(dead.node)
+    if (entry === undefined || !supersedes({ state, incarnation: dead.incarnation }, entry)) return
+    this.#becomeDown(entry, dead, now)
+    this.#output.rumour(dead, false, now)
+  }
+
+  /** A peer's whole list. Its dead are only suspected, so that they can refute (memberlist mergeState). */
+  merge(nodes: readonly PushNodeState[], now: number): void {
+    for (const node of nodes) {
+      const { name, incarnation } = node
+      switch (node.state) {
+        case WIRE_STATE.alive:
+          this.handleAlive({ type: 'alive', node: name, ...node }, now)
+          break
+        case WIRE_STATE.left:
+          this.handleDead({ type: 'dead', node: name, incarnation, from: name }, now)
+          break
+        case WIRE_STATE.dead:
+        case WIRE_STATE.suspect:
+          this.handleSuspect({ type: 'suspect', node: name, incarnation, from: this.#self.name }, now)
+          break
+        default:
+          unreachable(node.state)
+      }
+    }
+  }
+
+  /** Our own probe of this member failed. */
+  accuse(entry: MemberEntry, now: number): void {
+    const { name: node, incarnation } = entry
+    this.handleSuspect({ type: 'suspect', node, incarnation, from: this.#self.name }, now)
+  }
+
+  updateMeta(meta: Uint8Array, now: number): void {
+    this.#self.setMeta(meta)
+    this.#announceSelf(this.#self.incarnation, now)
+  }
+
+  /** Tells the others that we go. We keep answering until the driver closes. */
+  leave(now: number): void {
+    if (this.#self.leaving) return
+    this.#self.leave()
+    const { name: node, incarnation } = this.#self
+    const entry = this.#members.get(node)
+    if (entry === undefined) return
+    this.#becomeDown(entry, { type: 'dead', node, incarnation, from: node }, now)
+    this.#output.rumour({ type: 'dead', node, incarnation, from: node }, true, now)
+  }
+
+  /** When the next suspicion runs out. */
+  nextDeadline(): number | undefined {
+    let next: number | undefined
+    for (const suspicion of this.#suspicions.values()) {
+      const at = suspicion.deadlineAt
+      if (next === undefined || at < next) next = at
+    }
+    return next
+  }
+
+  handleTimeout(now: number): void {
+    for (const [name, suspicion] of this.#suspicions) {
+      if (suspicion.deadlineAt > now) continue
+      const entry = this.#members.get(name)
+      if (entry === undefined) continue
+      this.handleDead({ type: 'dead', node: name, incarnation: entry.incarnation, from: this.#self.name }, now)
+    }
+  }
+
+  /** Time in which we were deaf convicts nobody. */
+  extendSuspicions(ms: number): void {
+    for (const suspicion of this.#suspicions.values()) suspicion.extend(ms)
+  }
+
+  /** Forgets members that have been dead or left for long. */
+  reap(now: number): void {
+    for (const entry of [...this.#members.values()]) {
+      if (isLive(entry) || entry.name === this.#self.name) continue
+      if (now - entry.stateAt < this.#config.reapAfterMs) continue
+      this.#members.delete(entry.name)
+      this.#output.event('reap', entry)
+    }
+  }
+
+  #isSane(incarnation: number): boolean {
+    if (incarnation <= INCARNATION_MAX) return true
+    this.#output.count('bad-incarnation')
+    return false
+  }
+
+  #addUnknown(alive: Alive, now: number): MemberEntry | undefined {
+    const entry = createEntry(alive.node, alive, now)
+    if (this.#members.add(entry)) return entry
+    this.#output.count('members-full')
+    return undefined
+  }
+
+  #reportConflict(entry: MemberEntry): void {
+    this.#output.count('address-conflict')
+    this.#output.event('conflict', entry)
+  }
+
+  #handleOwnAlive(alive: Alive, now: number): void {
+    const verdict = this.#self.judgeAlive(alive)
+    if (verdict === 'ignore') return
+    const entry = this.#members.get(alive.node)
+    const address = entry === undefined ? '' : `${alive.addr.join('.')}:${alive.port}`
+    this.#output.notice({ kind: 'foreign-self', meta: alive.meta, address })
+    if (verdict === 'refute') this.#refute(alive.incarnation, now)
+    else if (entry !== undefined) this.#reportConflict(entry)
+  }
+
+  #handleAccusation(incarnation: number, now: number): void {
+    if (this.#self.judgeAccusation(incarnation) === 'refute') this.#refute(incarnation, now)
+  }
+
+  #refute(heard: number, now: number): void {
+    this.#health.change(1) // somebody did not hear us: we may be slow (Lifeguard 3.1)
+    this.#announceSelf(heard, now)
+  }
+
+  #announceSelf(above: number, now: number): void {
+    this.#self.outbid(above)
+    const alive = this.#self.toAlive()
+    const entry = this.#members.get(this.#self.name)
+    if (entry !== undefined) this.#becomeAlive(entry, alive, now)
+    this.#output.rumour(alive, true, now)
+  }
+
+  #becomeAlive(entry: MemberEntry, alive: Identity & { readonly incarnation: number }, now: number): void {
+    const before = entry.state
+    const metaChanged = !equalBytes(entry.meta, alive.meta)
+    const moved = entry.port !== alive.port || !equalBytes(entry.addr, alive.addr)
+    this.#uncount(entry)
+    this.#suspicions.delete(entry.name)
+    if (metaChanged || moved || !equalBytes(entry.vsn, alive.vsn)) adoptIdentity(entry, alive)
+    entry.incarnation = alive.incarnation
+    this.#enter(entry, 'alive', now)
+    if (before === 'dead' || before === 'left') this.#output.event('join', entry)
+    else if (before === 'suspect') this.#output.event('alive', entry)
+    if ((metaChanged || moved) && (before === 'alive' || before === 'suspect')) this.#output.event('update', entry)
+  }
+
+  #becomeSuspect(entry: MemberEntry, { incarnation, from }: Suspect, now: number): void {
+    this.#uncount(entry)
+    entry.incarnation = incarnation
+    this.#enter(entry, 'suspect', now)
+    this.#suspicions.set(entry.name, new Suspicion(from, suspicionLimits(this.#config, this.#liveCount), now))
+    this.#output.event('suspect', entry)
+  }
+
+  #becomeDown(entry: MemberEntry, { incarnation, from, node }: Dead, now: number): void {
+    this.#uncount(entry)
+    this.#suspicions.delete(entry.name)
+    entry.incarnation = incarnation
+    const state = from === node ? 'left' : 'dead'
+    this.#enter(entry, state, now)
+    this.#output.event(state === 'left' ? 'leave' : 'dead', entry)
+  }
+
+  #enter(entry: MemberEntry, state: MemberEntry['state'], now: number): void {
+    if (entry.state !== state) entry.stateAt = now
+    entry.state = state
+    entry.snapshot = undefined
+    if (!isLive(entry)) return
+    this.#liveCount++
+    if (isShoalNode(entry)) this.#shoalCount++
+  }
+
+  /** Takes the entry out of the counts before it changes; `#enter` counts it again. */
+  #uncount(entry: MemberEntry): void {
+    if (!isLive(entry)) return
+    this.#liveCount--
+    if (isShoalNode(entry)) this.#shoalCount--
+  }
+}

@@ -1,0 +1,18 @@
+/** How the protocol's numbers grow with the cluster: memberlist's formulas, as pure arithmetic. */
+
+/** Packets that a rumour rides on: mult * ceil(log10(n + 1)). */
+export function retransmitLimit(mult: number, members: number): number {
+  return mult * Math.ceil(Math.log10(members + 1))
+}
+
+/** The least time a suspicion lasts; the log factor is truncated to three decimals, as memberlist does. */
+export function suspicionTimeoutMs(mult: number, members: number, probeIntervalMs: number): number {
+  const factor = Math.max(1, Math.log10(Math.max(1, members)))
+  return (mult * probeIntervalMs * Math.floor(factor * 1_000)) / 1_000
+}
+
+/** Push/pull is done by every node: beyond 32 members each doubling stretches the interval by one more. */
+export function pushPullIntervalMs(intervalMs: number, members: number): number {
+  if (members <= 32) return intervalMs
+  return intervalMs * (Math.ceil(Math.log2(members) - Math.log2(32)) + 1)
+}

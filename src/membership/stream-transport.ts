@@ -1,0 +1,153 @@
+/**
+ * The only file of membership that knows `node:net`: one short TCP stream per exchange, a message each way. Every
+ * stream is bounded in bytes, in time and in number; a stream that breaks a rule is closed and counted by its owner.
+ */
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import type { HostPort } from '../address.js'
+import type { Envelope } from './envelope.js'
+import type { ExchangeResult } from './swim.js'
+import type { StreamMessage, WireDrop } from './wire/messages.js'
+
+export interface StreamHandlers {
+  /** A whole message came in on stream `id`; it is to be answered by `reply(id, …)`. */
+  readonly message: (id: number, message: StreamMessage, from: HostPort) => void
+  readonly drop: (reason: WireDrop) => void
+}
+
+export interface StreamExchange {
+  readonly to: HostPort
+  readonly bytes: Uint8Array
+  readonly expectReply: boolean
+  readonly timeoutMs: number
+}
+
+const ACCEPTED_MAX = 128 // memberlist refuses more concurrent push/pulls than this
+const CONNECT_TIMEOUT_MS = 3_000
+
+export class StreamTransport {
+  readonly #server: Server
+  readonly #envelope: Envelope
+  readonly #accepted = new Map<number, Socket>()
+  readonly #dialled = new Set<Socket>()
+  readonly #timeoutMs: number
+  #handlers: StreamHandlers = { message: () => {}, drop: () => {} }
+  #nextId = 1
+  #refused = 0
+
+  private constructor(server: Server, envelope: Envelope, timeoutMs: number) {
+    this.#server = server
+    this.#envelope = envelope
+    this.#timeoutMs = timeoutMs
+    server.on('connection', (socket) => this.#accept(socket))
+    server.on('error', () => this.#refused++) // accept failed, out of descriptors for one; the peer tries again
+  }
+
+  static bind({ host, port }: HostPort, envelope: Envelope, timeoutMs: number): Promise<StreamTransport> {
+    return new Promise((resolve, reject) => {
+      const server = createServer({ noDelay: true })
+      server.once('error', reject)
+      server.listen({ host, port, exclusive: true }, () => {
+        server.removeListener('error', reject)
+        resolve(new StreamTransport(server, envelope, timeoutMs))
+      })
+    })
+  }
+
+  get port(): number {
+    const address = this.#server.address()
+    return typeof address === 'object' && address !== null ? address.port : 0
+  }
+
+  /** Streams that were turned away because too many were open. */
+  get refused(): number {
+    return this.#refused
+  }
+
+  listen(handlers: StreamHandlers): void {
+    this.#handlers = handlers
+  }
+
+  reply(id: number, bytes: Uint8Array | undefined): void {
+    const socket = this.#accepted.get(id)
+    if (socket === undefined) return
+    if (bytes === undefined) socket.end()
+    else socket.end(bytes)
+  }
+
+  /** Connects, writes, reads one message if one is expected. Never rejects; bounded by `timeoutMs`. */
+  exchange({ to, bytes, expectReply, timeoutMs }: StreamExchange): Promise<ExchangeResult> {
+    return new Promise((resolve) => {
+      const socket = connect({ host: to.host, port: to.port, noDelay: true })
+      const decoder = this.#envelope.streamDecoder('dialled')
+      this.#dialled.add(socket)
+      const finish = (result: ExchangeResult): void => {
+        clearTimeout(timer)
+        this.#dialled.delete(socket)
+        socket.destroy()
+        resolve(result)
+      }
+      const fail = (error: string): void => finish({ ok: false, error })
+      const connectMs = Math.min(CONNECT_TIMEOUT_MS, timeoutMs)
+      let timer = setTimeout(() => fail(`no connection within ${Math.round(connectMs)} ms`), connectMs)
+      socket.on('connect', () => {
+        clearTimeout(timer)
+        timer = setTimeout(() => fail(`no reply within ${Math.round(timeoutMs)} ms`), timeoutMs)
+        socket.write(this.#envelope.sealStream(bytes))
+        if (!expectReply) socket.end()
+      })
+      socket.on('error', (error) => fail(error.message))
+      socket.on('close', () =>
+        expectReply ? fail('closed without a reply') : finish({ ok: true, message: undefined }),
+      )
+      socket.on('data', (chunk) => {
+        const decoded = decoder.push(chunk)
+        if (!decoded.done) return
+        if ('drop' in decoded) {
+          this.#handlers.drop(decoded.drop)
+          fail(`bad reply: ${decoded.drop}`)
+          return
+        }
+        for (const drop of decoded.drops) this.#handlers.drop(drop)
+        finish({ ok: true, message: decoded.message })
+      })
+    })
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#accepted.values()) socket.destroy()
+    for (const socket of this.#dialled) socket.destroy()
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()))
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#accepted.size >= ACCEPTED_MAX) {
+      this.#refused++
+      socket.destroy()
+      return
+    }
+    const id = this.#nextId++
+    const decoder = this.#envelope.streamDecoder('accepted')
+    const from = { host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }
+    const timer = setTimeout(() => socket.destroy(), this.#timeoutMs)
+    let handled = false
+    this.#accepted.set(id, socket)
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => {
+      clearTimeout(timer)
+      this.#accepted.delete(id)
+    })
+    socket.on('data', (chunk) => {
+      if (handled) return // whatever follows the one message
+      const decoded = decoder.push(chunk)
+      if (!decoded.done) return
+      handled = true
+      if ('drop' in decoded) {
+        this.#handlers.drop(decoded.drop)
+        socket.destroy()
+        return
+      }
+      for (const drop of decoded.drops) this.#handlers.drop(drop)
+      this.#handlers.message(id, decoded.message, from)
+    })
+  }
+}

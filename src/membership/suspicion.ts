@@ -1,0 +1,62 @@
+/**
+ * One suspicion's clock (Lifeguard 3.2, "dogpile"; memberlist suspicion.go): it starts long and every independent
+ * confirmation shortens it logarithmically towards the minimum. Knows nothing of members or messages.
+ */
+import { suspicionTimeoutMs } from './scaling.js'
+
+export interface SuspicionLimits {
+  /** Confirmations that bring the timeout to its minimum; 0 in a cluster too small to wait for any. */
+  readonly confirmations: number
+  readonly minMs: number
+  readonly maxMs: number
+}
+
+export function suspicionLimits(
+  config: {
+    readonly suspicionMult: number
+    readonly suspicionMaxTimeoutMult: number
+    readonly probeIntervalMs: number
+  },
+  members: number,
+): SuspicionLimits {
+  const wanted = config.suspicionMult - 2
+  const minMs = suspicionTimeoutMs(config.suspicionMult, members, config.probeIntervalMs)
+  return { confirmations: members - 2 < wanted ? 0 : wanted, minMs, maxMs: minMs * config.suspicionMaxTimeoutMult }
+}
+
+/** How long a suspicion lasts in all, after `confirmed` confirmations. */
+export function suspicionTotalMs(confirmed: number, { confirmations, minMs, maxMs }: SuspicionLimits): number {
+  if (confirmations < 1) return minMs
+  const fraction = Math.log(confirmed + 1) / Math.log(confirmations + 1)
+  return Math.max(minMs, Math.floor(maxMs - fraction * (maxMs - minMs)))
+}
+
+export class Suspicion {
+  readonly #limits: SuspicionLimits
+  readonly #accusers: Set<string>
+  #startedAt: number
+
+  /** `accuser` raised it and therefore confirms nothing. */
+  constructor(accuser: string, limits: SuspicionLimits, now: number) {
+    this.#limits = limits
+    this.#accusers = new Set([accuser])
+    this.#startedAt = now
+  }
+
+  /** When the suspect is to be declared dead, as things stand. */
+  get deadlineAt(): number {
+    return this.#startedAt + suspicionTotalMs(this.#accusers.size - 1, this.#limits)
+  }
+
+  /** True if this accuser is a new one that still counts: the accusation is then worth spreading. */
+  confirm(accuser: string): boolean {
+    if (this.#accusers.size - 1 >= this.#limits.confirmations || this.#accusers.has(accuser)) return false
+    this.#accusers.add(accuser)
+    return true
+  }
+
+  /** Time in which we could not listen does not count against the suspect. */
+  extend(ms: number): void {
+    this.#startedAt += ms
+  }
+}

@@ -1,0 +1,312 @@
+/**
+ * The membership machine: bytes, stream messages and time in, effects out. It routes what comes in to the parts that
+ * know (roster, prober, gossip, sync) and owns what they share: sequence numbers, the effect queue, the counters.
+ *
+ * Pure: `now` is monotonic ms, `random` is injected. Inputs are synchronous and total; after each the driver pulls
+ * `drain()` and arms one timer for `nextDeadline()`.
+ */
+import type { HostPort } from '../address.js'
+import { unreachable } from '../errors.js'
+import type { Random } from '../random.js'
+import type { SwimConfig } from './config.js'
+import type { Effect, MemberEventType } from './effects.js'
+import { Gossip } from './gossip.js'
+import { LocalHealth } from './local-health.js'
+import { type Identity, isLive, type Member, type MemberEntry, snapshotOf } from './member.js'
+import { Members } from './members.js'
+import { Outbound } from './outbound.js'
+import { type Broadcast, isShoalPayload, type PayloadHandler } from './payload.js'
+import { Prober } from './probe.js'
+import { Responder } from './responder.js'
+import { Roster } from './roster.js'
+import { Self } from './self.js'
+import { Sync } from './sync.js'
+import { decodePacket } from './wire/decode.js'
+import { encodeMessage } from './wire/encode.js'
+import type { PacketMessage, StreamMessage, WireDrop } from './wire/messages.js'
+
+export interface SwimOptions {
+  readonly config: SwimConfig
+  readonly name: string
+  readonly identity: Identity
+  /** Boot time in seconds since 1970. */
+  readonly incarnation: number
+  readonly random: Random
+  readonly payload: PayloadHandler | undefined
+  /** Wall clock minus monotonic clock, in ms: only for what users are shown. */
+  readonly wallOffsetMs: number
+}
+
+export type DropReason =
+  | WireDrop
+  | 'wrong-name' // a ping for another node
+  | 'foreign-user-message'
+  | 'unexpected-stream'
+  | 'bad-incarnation'
+  | 'members-full'
+  | 'address-conflict'
+  | 'relays-full'
+
+export type ExchangeResult =
+  | { readonly ok: true; readonly message: StreamMessage | undefined }
+  | { readonly ok: false; readonly error: string }
+
+export interface SwimStats {
+  readonly healthScore: number
+  readonly live: number
+  readonly suspicions: number
+  readonly queued: { readonly rumours: number; readonly userMessages: number; readonly dropped: number }
+  readonly drops: Readonly<Partial<Record<DropReason, number>>>
+}
+
+const REAP_INTERVAL_MS = 15_000 // Serf's ReapInterval
+
+export class Swim {
+  readonly #config: SwimConfig
+  readonly #wallOffsetMs: number
+  readonly #payload: PayloadHandler | undefined
+  readonly #self: Self
+  readonly #members: Members
+  readonly #health: LocalHealth
+  readonly #roster: Roster
+  readonly #gossip: Gossip
+  readonly #prober: Prober
+  readonly #responder: Responder
+  readonly #sync: Sync
+  readonly #outbound: Outbound
+  readonly #drops: Partial<Record<DropReason, number>> = {}
+  #reapAt: number
+
+  constructor(options: SwimOptions, now: number) {
+    const { config, name, identity, incarnation, random, payload } = options
+    this.#config = config
+    this.#wallOffsetMs = options.wallOffsetMs
+    this.#payload = payload
+    this.#self = new Self(name, identity, incarnation)
+    this.#members = new Members(random, config.memberMax)
+    this.#health = new LocalHealth(config.awarenessMax)
+    this.#outbound = new Outbound({
+      config,
+      self: this.#self,
+      piggyback: (target, budget) => this.#gossip.piggyback(target, budget),
+    })
+    this.#roster = this.#createRoster()
+    this.#gossip = this.#createGossip(now)
+    const shared = { config, members: this.#members, health: this.#health, outbound: this.#outbound }
+    const failed = (target: MemberEntry, at: number): void => this.#roster.accuse(target, at)
+    this.#prober = new Prober({ ...shared, self: name, failed }, now + random() * config.probeIntervalMs)
+    this.#responder = new Responder({ ...shared, self: this.#self, count: (reason) => this.count(reason) })
+    const syncParts = { ...shared, self: this.#self, roster: this.#roster, payload }
+    this.#sync = new Sync(syncParts, now + random() * config.pushPullIntervalMs)
+    this.#reapAt = now + REAP_INTERVAL_MS
+  }
+
+  /** Enters this node into its own table; call once, before any other input. */
+  start(now: number): void {
+    this.#roster.start(now)
+    this.#gossip.handleTimeout(now)
+  }
+
+  handlePacket(bytes: Uint8Array, from: HostPort, now: number): void {
+    const { messages, drops } = decodePacket(bytes)
+    for (const drop of drops) this.count(drop)
+    for (const message of messages) this.#handleMessage(message, from, now)
+    this.#gossip.handleTimeout(now)
+  }
+
+  /** A whole message on an accepted stream. It is answered by exactly one `reply` effect. */
+  handleStream(stream: number, message: StreamMessage, from: HostPort, now: number): void {
+    this.#outbound.emit({ type: 'reply', stream, bytes: this.#answerStream(message, from, now) })
+    this.#gossip.handleTimeout(now)
+  }
+
+  /** How an `exchange` effect ended. */
+  handleExchange(id: number, result: ExchangeResult, now: number): void {
+    if (this.#prober.handleTcpReply(id, result.ok ? result.message : undefined)) return
+    if (!result.ok) this.#sync.handleFailure(id, result.error)
+    else if (result.message?.type === 'pushPull') this.#sync.handleReply(id, result.message, now)
+    else if (result.message?.type === 'err') this.#sync.handleFailure(id, `peer says: ${result.message.error}`)
+    else if (result.message !== undefined) this.#sync.handleFailure(id, `unexpected ${result.message.type} as reply`)
+    this.#gossip.handleTimeout(now)
+  }
+
+  handleTimeout(now: number): void {
+    this.#prober.handleTimeout(now)
+    this.#responder.handleTimeout(now)
+    this.#roster.handleTimeout(now)
+    this.#sync.handleTimeout(now)
+    if (this.#reapAt <= now) {
+      this.#reapAt = now + REAP_INTERVAL_MS
+      this.#roster.reap(now)
+    }
+    this.#gossip.handleTimeout(now)
+  }
+
+  /**
+   * The event loop stood still for `stallMs`, and what arrived meanwhile has been handled: running deadlines are
+   * extended by it, and the local health score rises (a deaf node must not judge others).
+   */
+  handleStall(stallMs: number): void {
+    this.#prober.extend(stallMs)
+    this.#responder.extend(stallMs)
+    this.#roster.extendSuspicions(stallMs)
+    this.#health.change(Math.floor(stallMs / this.#config.probeTimeoutMs))
+  }
+
+  /** Push/pull with an address of which nothing is known; ends with a `joined` effect that carries the returned id. */
+  join(to: HostPort): number {
+    return this.#sync.join(to)
+  }
+
+  /** Push/pull with a member, because the payload has reason to think that it missed something. */
+  syncWith(name: string): void {
+    const entry = this.#members.get(name)
+    if (entry !== undefined && isLive(entry) && name !== this.#self.name) this.#sync.syncWith(entry)
+  }
+
+  /** Something outside saw trouble with this member: probe it now. Convicts nobody by itself. */
+  probeSoon(name: string, now: number): void {
+    if (name !== this.#self.name) this.#prober.probeSoon(name, now)
+  }
+
+  updateMeta(meta: Uint8Array, now: number): void {
+    this.#roster.updateMeta(meta, now)
+    this.#gossip.handleTimeout(now)
+  }
+
+  /** Spreads a payload message of ours. */
+  broadcast({ key, bytes }: Broadcast, now: number): void {
+    this.#gossip.addUserMessage({ key, bytes, own: true }, now)
+    this.#gossip.handleTimeout(now)
+  }
+
+  /** Tells the others; a `left` effect follows when that has been sent often enough, at once if nobody is there. */
+  leave(now: number): void {
+    this.#roster.leave(now)
+    this.#gossip.handleTimeout(now)
+    if (this.#roster.liveCount === 0) this.#outbound.emit({ type: 'left' })
+  }
+
+  drain(): Effect[] {
+    return this.#outbound.drain()
+  }
+
+  nextDeadline(): number {
+    let next = Math.min(this.#prober.nextDeadline(), this.#sync.tickAt, this.#reapAt)
+    next = Math.min(next, this.#responder.nextDeadline() ?? next)
+    next = Math.min(next, this.#roster.nextDeadline() ?? next)
+    return Math.min(next, this.#gossip.nextDeadline() ?? next)
+  }
+
+  /** Every member known, this node, the dead and those that left included, until they are reaped. */
+  members(): Member[] {
+    return [...this.#members.values()].map((entry) => snapshotOf(entry, this.#wallOffsetMs))
+  }
+
+  member(name: string): Member | undefined {
+    const entry = this.#members.get(name)
+    return entry === undefined ? undefined : snapshotOf(entry, this.#wallOffsetMs)
+  }
+
+  stats(): SwimStats {
+    return {
+      healthScore: this.#health.score,
+      live: this.#roster.liveCount,
+      suspicions: this.#roster.suspicionCount,
+      queued: this.#gossip.queued,
+      drops: { ...this.#drops },
+    }
+  }
+
+  /** Counts something that was dropped, by reason; the driver uses it for what never reaches the machine. */
+  count(reason: DropReason): void {
+    this.#drops[reason] = (this.#drops[reason] ?? 0) + 1
+  }
+
+  #handleMessage(message: PacketMessage, from: HostPort, now: number): void {
+    switch (message.type) {
+      case 'ping':
+        this.#responder.handlePing(message, from)
+        break
+      case 'indirectPing':
+        this.#responder.handleIndirectPing(message, from, now)
+        break
+      case 'ack':
+        if (!this.#responder.handleAck(message.seqNo)) this.#prober.handleAck(message.seqNo, now)
+        break
+      case 'nack':
+        this.#prober.handleNack(message.seqNo)
+        break
+      case 'alive':
+        this.#roster.handleAlive(message, now)
+        break
+      case 'suspect':
+        this.#roster.handleSuspect(message, now)
+        break
+      case 'dead':
+        this.#roster.handleDead(message, now)
+        break
+      case 'user':
+        this.#handleUser(message.payload, now)
+        break
+      default:
+        unreachable(message)
+    }
+  }
+
+  #handleUser(bytes: Uint8Array, now: number): void {
+    if (this.#payload === undefined || !isShoalPayload(bytes)) {
+      this.count('foreign-user-message')
+      return
+    }
+    const verdict = this.#payload.handleMessage(bytes)
+    if (verdict.fresh) this.#gossip.addUserMessage({ key: verdict.key, bytes, own: false }, now)
+  }
+
+  #answerStream(message: StreamMessage, from: HostPort, now: number): Uint8Array | undefined {
+    switch (message.type) {
+      case 'pushPull':
+        return this.#sync.handleRequest(message, from, now)
+      case 'ping':
+        return this.#responder.answerTcpPing(message)
+      case 'user':
+        this.#handleUser(message.payload, now)
+        return undefined
+      case 'ack':
+      case 'err':
+        this.count('unexpected-stream')
+        return undefined
+      default:
+        return unreachable(message)
+    }
+  }
+
+  #event(type: MemberEventType, entry: MemberEntry): void {
+    this.#outbound.emit({ type: 'event', event: { type, member: snapshotOf(entry, this.#wallOffsetMs) } })
+  }
+
+  #createRoster(): Roster {
+    return new Roster({
+      config: this.#config,
+      members: this.#members,
+      self: this.#self,
+      health: this.#health,
+      output: {
+        rumour: (message, own, now) => {
+          const ourLeave = message.type === 'dead' && message.node === this.#self.name
+          const onSpread = ourLeave ? () => this.#outbound.emit({ type: 'left' }) : undefined
+          this.#gossip.addRumour({ key: message.node, bytes: encodeMessage(message), own }, now, onSpread)
+        },
+        event: (type, entry) => this.#event(type, entry),
+        notice: (notice) => this.#outbound.notice(notice),
+        count: (reason) => this.count(reason),
+      },
+    })
+  }
+
+  #createGossip(now: number): Gossip {
+    const { name } = this.#self
+    const send = (to: MemberEntry, messages: readonly Uint8Array[]): void => this.#outbound.sendParts(to, messages)
+    return new Gossip({ config: this.#config, members: this.#members, self: name, counts: this.#roster, send }, now)
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * Push/pull (memberlist's anti-entropy): two nodes exchange everything they know over one TCP stream, on joining and
+ * then with a random member now and again. It repairs what gossip lost. Decides who is told what; the merging is done
+ * by the roster and the payload.
+ */
+import { formatHostPort, type HostPort } from '../address.js'
+import { EMPTY_BYTES } from '../bytes.js'
+import type { SwimConfig } from './config.js'
+import { isShoalNode, type MemberEntry, TAG_BOOT_ID } from './member.js'
+import type { Members } from './members.js'
+import type { Outbound } from './outbound.js'
+import { isShoalPayload, type PayloadHandler } from './payload.js'
+import type { Roster } from './roster.js'
+import { pushPullIntervalMs } from './scaling.js'
+import type { Self } from './self.js'
+import { decodeTags } from './tags.js'
+import { versionConflict, versionedOf } from './versions.js'
+import { encodePushPull, encodeStreamUser } from './wire/encode.js'
+import { type PushNodeState, type PushPull, WIRE_STATE } from './wire/messages.js'
+
+export interface SyncParts {
+  readonly config: SwimConfig
+  readonly members: Members
+  readonly self: Self
+  readonly roster: Roster
+  readonly payload: PayloadHandler | undefined
+  readonly outbound: Outbound
+}
+
+interface Exchange {
+  readonly to: HostPort
+  /** Whoever asked by `join` or `sync` is told how it ended. */
+  readonly reported: boolean
+  readonly peer: string | undefined
+}
+
+const EXCHANGES_MAX = 64
+
+export class Sync {
+  readonly #parts: SyncParts
+  readonly #exchanges = new Map<number, Exchange>()
+  #tickAt: number
+
+  constructor(parts: SyncParts, firstTickAt: number) {
+    this.#parts = parts
+    this.#tickAt = firstTickAt
+  }
+
+  get tickAt(): number {
+    return this.#tickAt
+  }
+
+  /** Starts an exchange with an address of which nothing need be known. The end is reported by a `joined` effect. */
+  join(to: HostPort): number {
+    return this.#start({ to, reported: true, peer: undefined }, this.#requestFor(undefined, true))
+  }
+
+  /** Starts an exchange with a member, unless one with it is under way. */
+  syncWith(entry: MemberEntry): void {
+    for (const exchange of this.#exchanges.values()) if (exchange.peer === entry.name) return
+    if (this.#exchanges.size >= EXCHANGES_MAX) return
+    const to = { host: entry.host, port: entry.port }
+    this.#start({ to, reported: false, peer: entry.name }, this.#requestFor(entry, false))
+  }
+
+  handleTimeout(now: number): void {
+    if (this.#tickAt > now) return
+    const { config, members, roster, self } = this.#parts
+    this.#tickAt = now + pushPullIntervalMs(config.pushPullIntervalMs, roster.liveCount)
+    const [peer] = members.pick(1, (entry) => entry.state === 'alive' && entry.name !== self.name)
+    if (peer !== undefined) this.syncWith(peer)
+  }
+
+  /** The other side's request: our reply, made before the request is merged, as memberlist does. */
+  handleRequest(request: PushPull, from: HostPort, now: number): Uint8Array {
+    const reply = encodePushPull({
+      type: 'pushPull',
+      join: false,
+      nodes: this.#localNodes(),
+      userState: this.#replyState(request),
+    })
+    this.#merge(request, formatHostPort(from), now)
+    return reply
+  }
+
+  /** True if the exchange was ours. */
+  handleReply(id: number, reply: PushPull, now: number): boolean {
+    const exchange = this.#exchanges.get(id)
+    if (exchange === undefined) return false
+    this.#exchanges.delete(id)
+    const { rejected, rest } = this.#merge(reply, formatHostPort(exchange.to), now)
+    if (rest !== undefined) this.#sendRest(exchange.to, rest)
+    if (exchange.reported) this.#parts.outbound.emit({ type: 'joined', id, error: rejected })
+    return true
+  }
+
+  handleFailure(id: number, error: string): void {
+    const exchange = this.#exchanges.get(id)
+    if (exchange === undefined) return
+    this.#exchanges.delete(id)
+    const peer = formatHostPort(exchange.to)
+    if (exchange.reported) this.#parts.outbound.emit({ type: 'joined', id, error })
+    else this.#parts.outbound.notice({ kind: 'peer-error', peer, reason: error })
+  }
+
+  #start(exchange: Exchange, bytes: Uint8Array): number {
+    const { config, outbound } = this.#parts
+    const timeoutMs = config.streamTimeoutMs
+    const id = outbound.startExchange({ to: exchange.to, bytes, expectReply: true, timeoutMs })
+    this.#exchanges.set(id, exchange)
+    return id
+  }
+
+  /** A target of unknown kind is told only of us and gets no user state: it may be a foreign agent. */
+  #requestFor(target: MemberEntry | undefined, join: boolean): Uint8Array {
+    const { members, self, payload } = this.#parts
+    const own = members.get(self.name)
+    const nodes = target !== undefined ? this.#localNodes() : own === undefined ? [] : [toPushNode(own)]
+    const userState = target !== undefined && isShoalNode(target) ? payload?.localState(undefined) : undefined
+    return encodePushPull({ type: 'pushPull', join, nodes, userState: userState ?? EMPTY_BYTES })
+  }
+
+  /** Our user state goes only to those who showed that they are shoal nodes; one that joins knows nothing yet. */
+  #replyState(request: PushPull): Uint8Array {
+    const { payload } = this.#parts
+    if (payload === undefined) return EMPTY_BYTES
+    if (isShoalPayload(request.userState)) return payload.localState(request.userState)
+    const [only, second] = request.nodes
+    const isJoiner = only !== undefined && second === undefined && decodeTags(only.meta)[TAG_BOOT_ID] !== undefined
+    return isJoiner ? payload.localState(EMPTY_BYTES) : EMPTY_BYTES
+  }
+
+  #merge(remote: PushPull, peer: string, now: number): { rejected: string | undefined; rest: Uint8Array | undefined } {
+    const { members, roster, payload, outbound } = this.#parts
+    const versioned = remote.nodes.map(versionedOf)
+    for (const entry of members.values()) {
+      versioned.push({ name: entry.name, vsn: entry.vsn, alive: entry.state === 'alive' })
+    }
+    const rejected = versionConflict(versioned)
+    if (rejected !== undefined) {
+      outbound.notice({ kind: 'version-conflict', peer, reason: rejected })
+      return { rejected, rest: undefined }
+    }
+    roster.merge(remote.nodes, now)
+    const rest = isShoalPayload(remote.userState) ? payload?.mergeState(remote.userState) : undefined
+    return { rejected: undefined, rest }
+  }
+
+  #sendRest(to: HostPort, payload: Uint8Array): void {
+    const { config, outbound } = this.#parts
+    const timeoutMs = config.streamTimeoutMs
+    outbound.startExchange({ to, bytes: encodeStreamUser(payload), expectReply: false, timeoutMs })
+  }
+
+  #localNodes(): PushNodeState[] {
+    const nodes: PushNodeState[] = []
+    for (const entry of this.#parts.members.values()) nodes.push(toPushNode(entry))
+    return nodes
+  }
+}
+
+function toPushNode(entry: MemberEntry): PushNodeState {
+  const { name, addr, port, meta, incarnation, vsn } = entry
+  return { name, addr, port, meta, incarnation, state: WIRE_STATE[entry.state], vsn }
+}

@@ -1,0 +1,62 @@
+/**
+ * Tags in a member's meta, in Serf's encoding: `ff`, then a MessagePack map of text to text. Serf agents show them, and
+ * ours show theirs. Knows nothing of what a tag means.
+ */
+import { tryUtf8Decode } from '../bytes.js'
+import { ShoalError } from '../errors.js'
+import { MsgpackReader } from './wire/msgpack-reader.js'
+import { MsgpackWriter } from './wire/msgpack-writer.js'
+
+/** What an owner may put into its meta. Peers accept more from others. */
+export const META_BYTES_MAX = 512
+
+const TAG_MAGIC = 0xff
+/** On reading: more than any meta that fits a packet can hold. */
+const TAGS_MAX = 65_536
+const TEXT_BYTES_MAX = 65_536
+
+const writer = new MsgpackWriter()
+
+/** Keys in ascending order, so that equal tags are equal bytes. Throws `TOO_LARGE` beyond 512 bytes. */
+export function encodeTags(tags: Readonly<Record<string, string>>): Uint8Array {
+  const entries = Object.entries(tags).sort(([a], [b]) => (a < b ? -1 : 1))
+  writer.begin()
+  writer.byte(TAG_MAGIC)
+  writer.mapHead(entries.length)
+  for (const [key, value] of entries) {
+    writer.text(key)
+    writer.text(value)
+  }
+  const meta = writer.finish()
+  if (meta.length <= META_BYTES_MAX) return meta
+  throw new ShoalError('TOO_LARGE', `the tags take ${meta.length} bytes; the limit is ${META_BYTES_MAX}`)
+}
+
+/**
+ * The tags of any member, without a prototype: a foreign key named like a method of objects is only a key.
+ * Meta that is not tags but text is an old peer's role; anything else, malformed tags included, gives none.
+ */
+export function decodeTags(meta: Uint8Array): Record<string, string> {
+  if (meta.length === 0) return noTags()
+  if (meta[0] !== TAG_MAGIC) return roleOf(meta)
+  const tags = noTags()
+  const reader = new MsgpackReader()
+  reader.open(meta, 1)
+  reader.openStruct(TAGS_MAX)
+  while (reader.nextEntry()) {
+    const key = reader.readText(TEXT_BYTES_MAX)
+    tags[key] = reader.readText(TEXT_BYTES_MAX)
+  }
+  return reader.trouble() === undefined ? tags : noTags()
+}
+
+function roleOf(meta: Uint8Array): Record<string, string> {
+  const role = tryUtf8Decode(meta)
+  const tags = noTags()
+  if (role !== undefined) tags['role'] = role
+  return tags
+}
+
+function noTags(): Record<string, string> {
+  return Object.create(null) as Record<string, string>
+}
