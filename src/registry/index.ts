@@ -1,0 +1,20 @@
+/** The door of the registry: which node offers what. */
+
+export { isBootId, makeBootId, raisedBootId } from './boot-id.js'
+export type { ServiceDeclaration } from './declaration.js'
+export type { DropCounts } from './drops.js'
+export type { MemberView, RegistryEffect, RegistryEvent, ServiceEndpoint } from './effects.js'
+export { type FeedListener, ServiceFeed, type ServiceSource } from './feed.js'
+export type { StatusChange } from './own-records.js'
+export type { PlainData } from './plain-data.js'
+export {
+  type Instance,
+  RECORD_LIMITS,
+  SERVICE_STATUSES,
+  type ServiceMeta,
+  type ServiceStatus,
+} from './record.js'
+export { Registry, type RegistryInspection, type RegistryOptions } from './registry.js'
+export { orderCandidates, type SelectionOptions, type SelectionPolicy } from './selection.js'
+export { type SetTimer, WaitList, type WaitOptions, waitForServices } from './wait.js'
+export { type ServiceWatch, type WatchOptions, watchService } from './watch.js'
