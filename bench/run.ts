@@ -1,0 +1,165 @@
+/**
+ * `npm run bench`: convergence and calls between real processes on loopback. Prints tables, writes one JSON file under
+ * `bench/results/`. Exit code 1 when something that should have happened did not.
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { buildWorker, type WorkerProgram } from './lib/cluster.js'
+import { type Environment, readEnvironment } from './lib/environment.js'
+import { Progress } from './lib/progress.js'
+import type { CallFigures } from './lib/protocol.js'
+import { type Summary, summarize } from './lib/statistics.js'
+import { figure, renderTable } from './lib/table.js'
+import { type CallsOptions, callSteps, runCalls } from './scenarios/calls.js'
+import { type ConvergenceOptions, convergenceSteps, runConvergence } from './scenarios/convergence.js'
+
+const SUITES = ['convergence', 'calls'] as const
+type Suite = (typeof SUITES)[number]
+
+interface BenchOptions {
+  readonly suites: readonly Suite[]
+  readonly convergence: ConvergenceOptions
+  readonly calls: CallsOptions
+}
+
+interface Results {
+  readonly environment: Environment
+  readonly options: BenchOptions
+  /** Milliseconds. */
+  readonly convergence: Record<string, Summary & { readonly values: readonly number[] }>
+  readonly calls: Record<string, readonly CallFigures[]>
+  readonly misses: readonly string[]
+}
+
+const USAGE = `npm run bench -- [suite ...] [options]
+  suites        ${SUITES.join(', ')}; default all
+  --nodes N     processes of the convergence suite (default 30)
+  --profile P   lan, wan or local (default lan)
+  --repeats N   joins, services and leaves measured (default 10)
+  --kills N     crashes measured (default 3)
+  --seconds N   length of each call measurement (default 3)
+  --quick       fewer repeats: under 90 s
+`
+
+function parseOptions(): BenchOptions {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      nodes: { type: 'string' },
+      profile: { type: 'string', default: 'lan' },
+      repeats: { type: 'string' },
+      kills: { type: 'string' },
+      seconds: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    process.stdout.write(USAGE)
+    process.exit(0)
+  }
+  const { profile, quick } = values
+  if (profile !== 'lan' && profile !== 'wan' && profile !== 'local') throw new Error(`unknown profile '${profile}'`)
+  const unknown = positionals.find((name) => !SUITES.includes(name as Suite))
+  if (unknown !== undefined) throw new Error(`unknown suite '${unknown}'; there are ${SUITES.join(', ')}`)
+  const positive = (name: string, text: string | undefined, otherwise: number): number => {
+    const value = text === undefined ? otherwise : Number(text)
+    if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} ${text} is no positive integer`)
+    return value
+  }
+  return {
+    suites: positionals.length === 0 ? SUITES : (positionals as Suite[]),
+    convergence: {
+      nodes: positive('nodes', values.nodes, 30),
+      profile,
+      repeats: positive('repeats', values.repeats, quick ? 5 : 10),
+      kills: positive('kills', values.kills, quick ? 1 : 3),
+    },
+    calls: { durationMs: positive('seconds', values.seconds, quick ? 1 : 3) * 1_000, rounds: quick ? 2 : 3 },
+  }
+}
+
+async function measure(program: WorkerProgram, options: BenchOptions): Promise<Results> {
+  const environment = readEnvironment()
+  const values = new Map<string, number[]>()
+  const calls: Record<string, CallFigures[]> = {}
+  const misses: string[] = []
+  const steps = { convergence: convergenceSteps(options.convergence), calls: callSteps(options.calls) }
+  const progress = new Progress(options.suites.reduce((sum, suite) => sum + steps[suite], 0))
+  const step = (what: string): void => progress.step(what)
+  const miss = (what: string): void => void misses.push(what)
+  try {
+    if (options.suites.includes('convergence')) {
+      const record = (name: string, ms: number): void => void values.set(name, [...(values.get(name) ?? []), ms])
+      await runConvergence(program, options.convergence, { step, record, miss })
+    }
+    if (options.suites.includes('calls')) {
+      const record = (row: string, figures: CallFigures): void => {
+        calls[row] = [...(calls[row] ?? []), figures]
+        if (figures.errors > 0) miss(`calls, ${row}: ${figures.errors} failed`)
+      }
+      await runCalls(program, options.calls, { step, record })
+    }
+  } catch (error) {
+    miss(`stopped early: ${String(error)}`)
+  }
+  progress.end()
+  const convergence = Object.fromEntries(
+    [...values].map(([name, list]) => [name, { ...summarize(list), values: list }]),
+  )
+  return { environment, options, convergence, calls, misses }
+}
+
+function printResults({ environment, options, convergence, calls, misses }: Results): void {
+  const { node, cpu, cores, commit, loadBefore } = environment
+  const lines = [`\nNode ${node} on ${cores} x ${cpu}, commit ${commit}, load before ${loadBefore}`]
+  const rows = Object.entries(convergence).map(([name, s]) => [
+    name,
+    figure(s.median),
+    figure(s.min),
+    figure(s.max),
+    `${s.count}`,
+  ])
+  if (rows.length > 0) {
+    const { nodes, profile } = options.convergence
+    lines.push(`\nConvergence of ${nodes} processes on loopback, profile ${profile}, in ms`)
+    lines.push(renderTable(['', 'median', 'min', 'max', 'n'], rows))
+    lines.push('"by all": the last of all processes; on loopback nothing is lost and the round trip is near zero.')
+  }
+  const callRows = Object.entries(calls).map(([name, rounds]) => {
+    const of = (pick: (figures: CallFigures) => number): Summary => summarize(rounds.map(pick))
+    const rate = of((f) => f.calls / f.seconds)
+    const columns = [of((f) => f.p50), of((f) => f.p99), of((f) => f.p999)].map((s) => figure(s.median))
+    return [name, ...columns, figure(rate.median), `${figure(rate.min)}-${figure(rate.max)}`]
+  })
+  if (callRows.length > 0) {
+    lines.push('\nCalls of a small object, echoed; latency in microseconds, medians over rounds')
+    lines.push(renderTable(['', 'p50', 'p99', 'p99.9', 'calls/s', 'range'], callRows))
+    lines.push('Closed loops: a stalled callee slows the callers down, so the tail under a fixed load would be worse.')
+  }
+  for (const miss of misses) lines.push(`MISSED: ${miss}`)
+  process.stdout.write(`${lines.join('\n')}\n`)
+}
+
+async function main(): Promise<void> {
+  const options = parseOptions()
+  const program = await buildWorker()
+  try {
+    const results = await measure(program, options)
+    printResults(results)
+    const folder = resolve(import.meta.dirname, 'results')
+    await mkdir(folder, { recursive: true })
+    const file = join(folder, `${results.environment.at.replaceAll(':', '-').slice(0, 19)}.json`)
+    await writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
+    process.stdout.write(`\nWritten to ${join('bench', 'results', file.slice(folder.length + 1))}\n`)
+    if (results.misses.length > 0) process.exitCode = 1
+  } finally {
+    await program.remove()
+  }
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 2
+})
