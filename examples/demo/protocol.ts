@@ -22,6 +22,8 @@ export type Report =
   | {
       readonly kind: 'started'
       readonly address: string
+      /** When `createNode` was called, on the machine's monotonic clock. */
+      readonly startedAt: number
       readonly tookMs: number
       readonly services: readonly string[]
     }

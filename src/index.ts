@@ -1,0 +1,54 @@
+/** The package's door: all that users import, by name. */
+
+export {
+  type CallErrorCode,
+  type ErrorCode,
+  type Executed,
+  type FailedAttempt,
+  isRpcError,
+  isShoalError,
+  type NodeErrorCode,
+  type RemoteFailure,
+  RpcError,
+  ShoalError,
+  WaitTimeoutError,
+} from './errors.js'
+export type {
+  DelegateProtocol,
+  JoinResult,
+  Member,
+  MemberEvent,
+  MemberEventType,
+  MemberState,
+  Profile,
+  SwimConfig,
+} from './membership/index.js'
+export type { NodeInspection } from './node/inspection.js'
+export type { NodeOptions, RpcNodeOptions } from './node/options.js'
+export type { Registration } from './node/registration.js'
+export type {
+  LeaveOptions,
+  NodeEvents,
+  ProvideOptions,
+  ShoalNode,
+  WaitForServicesOptions,
+} from './node/shoal-node.js'
+export { createNode } from './node.js'
+export type { Instance, RegistryEvent, ServiceMeta, ServiceStatus, ServiceWatch } from './registry/index.js'
+export {
+  type CallCbOptions,
+  type CallContext,
+  type CallOptions,
+  type Contract,
+  currentCall,
+  defineService,
+  type Method,
+  type Middleware,
+  type ModuleCallOptions,
+  method,
+  type NodeResult,
+  type RemoteOptions,
+  type ServiceClient,
+  type ServiceImpl,
+  type StubOptions,
+} from './rpc/index.js'

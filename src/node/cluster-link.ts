@@ -1,0 +1,144 @@
+/**
+ * Ties the three modules of one node together: membership's events reach the registry, the registry's news goes out by
+ * membership, connections' evidence makes membership look. Knows no users' API.
+ */
+import debug from 'debug'
+import { monotonicMs } from '../clock.js'
+import {
+  type MemberEvent,
+  type Membership,
+  type PayloadHandler,
+  TAG_BOOT_ID,
+  TAG_RPC_ADDRESS,
+  type Verdict,
+} from '../membership/index.js'
+import type { Random } from '../random.js'
+import { type Registry, type RegistryEvent, raisedBootId } from '../registry/index.js'
+import type { PeerEvidence, Rpc } from '../rpc/index.js'
+
+export interface ClusterLinkParts {
+  readonly registry: Registry
+  readonly rpc: Rpc
+  readonly tags: Readonly<Record<string, string>>
+  readonly random: Random
+  readonly onMember: (event: MemberEvent) => void
+  readonly onService: (event: RegistryEvent) => void
+}
+
+/** Nodes of which we missed something are asked again this often until we have it. */
+const BEHIND_INTERVAL_MS = 1_000
+/** A rival for our boot id is outbid at most this often: two nodes with one name must not race each other. */
+const RAISE_INTERVAL_MS = 10_000
+
+const log = debug('shoal:registry')
+
+export class ClusterLink {
+  readonly #parts: ClusterLinkParts
+  #membership: Membership | undefined
+  #bootId: string
+  #rpcAddress = ''
+  #flushing = false
+  #behindTimer: NodeJS.Timeout | undefined
+  #raisedAt = Number.NEGATIVE_INFINITY
+
+  constructor(parts: ClusterLinkParts, bootId: string) {
+    this.#parts = parts
+    this.#bootId = bootId
+  }
+
+  get bootId(): string {
+    return this.#bootId
+  }
+
+  /** What membership carries for us: the registry, with its effects pulled soon after each input. */
+  payload(): PayloadHandler {
+    const { registry } = this.#parts
+    return {
+      handleMessage: (bytes): Verdict => {
+        this.#flushSoon()
+        return registry.handleMessage(bytes)
+      },
+      localState: (remote) => registry.localState(remote),
+      mergeState: (bytes) => {
+        this.#flushSoon()
+        return registry.mergeState(bytes)
+      },
+    }
+  }
+
+  /** The tags that membership shows of us. */
+  tags(rpcAddress: string): Readonly<Record<string, string>> {
+    this.#rpcAddress = rpcAddress
+    return { ...this.#parts.tags, [TAG_BOOT_ID]: this.#bootId, [TAG_RPC_ADDRESS]: rpcAddress }
+  }
+
+  attach(membership: Membership): void {
+    this.#membership = membership
+    this.flush()
+    this.#behindTimer = setInterval(() => this.#catchUp(), BEHIND_INTERVAL_MS)
+  }
+
+  handleMember(event: MemberEvent): void {
+    const { type, member } = event
+    const { name, state, tags, rpcAddress } = member
+    if (type !== 'conflict') {
+      const seen = type === 'reap' ? 'gone' : state
+      this.#parts.registry.handleMember({ name, bootId: tags[TAG_BOOT_ID], state: seen, rpcAddress })
+      if (type === 'dead') this.#parts.rpc.probe(name)
+      this.flush()
+    }
+    this.#parts.onMember(event)
+  }
+
+  handleEvidence(node: string, evidence: PeerEvidence): void {
+    if (evidence !== 'answered') this.#membership?.probeSoon(node)
+  }
+
+  /** Carries out what the registry asks for. Before membership is attached it waits. */
+  flush(): void {
+    const membership = this.#membership
+    if (membership === undefined || this.#flushing) return
+    this.#flushing = true
+    try {
+      for (let effects = this.#parts.registry.drain(); effects.length > 0; effects = this.#parts.registry.drain()) {
+        for (const effect of effects) {
+          if (effect.type === 'broadcast') membership.broadcast(effect.broadcast)
+          else if (effect.type === 'sync') membership.syncWith(effect.node)
+          else this.#parts.onService(effect.event)
+        }
+      }
+    } finally {
+      this.#flushing = false
+    }
+    this.#outbidRival(membership)
+  }
+
+  close(): void {
+    clearInterval(this.#behindTimer)
+    this.#membership = undefined
+  }
+
+  #flushSoon(): void {
+    queueMicrotask(() => this.flush())
+  }
+
+  #catchUp(): void {
+    for (const node of this.#parts.registry.behind()) this.#membership?.syncWith(node)
+  }
+
+  /** Somebody ascribes a later boot to our name, after a clock was set back for one: go above it. */
+  #outbidRival(membership: Membership): void {
+    const rival = this.#parts.registry.rivalBootId()
+    const now = monotonicMs()
+    if (rival === undefined || now - this.#raisedAt < RAISE_INTERVAL_MS) return
+    const raised = raisedBootId(rival, this.#parts.random)
+    if (raised === undefined) return
+    log('boot id %s is outbid by %s, now %s', this.#bootId, rival, raised)
+    this.#raisedAt = now
+    this.#bootId = raised
+    this.#parts.rpc.setBootId(raised)
+    this.#parts.registry.adoptBootId(raised)
+    membership.setTags(this.tags(this.#rpcAddress))
+    this.flush()
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * What a user may say of a node, checked once, with every message naming the value, the rule and the way out. The
+ * argument comes first, then the environment (`SHOAL_CLUSTER`, `SHOAL_SEEDS`, `SHOAL_BIND`, `SHOAL_ADVERTISE`).
+ */
+import { tryParseHostPort } from '../address.js'
+import { ShoalError } from '../errors.js'
+import type { DelegateProtocol, Profile, SwimConfig } from '../membership/index.js'
+import { type Random, randomInt } from '../random.js'
+
+export interface NodeOptions {
+  /** Nodes of different clusters never see each other. `''` is an unlabelled cluster, as old memberlist peers form. */
+  readonly cluster?: string
+  /** Unique in the cluster, 1 to 255 bytes. Default: the host's name and some random characters. */
+  readonly name?: string
+  /** Gossip socket, UDP and TCP on one port: `host:port`. Default `0.0.0.0:7946`; port 0 takes a free one. */
+  readonly bind?: string
+  /** What others are told to reach us at: `host` or `host:port`. Default the bound address. */
+  readonly advertise?: string
+  /** `host:port`, `[v6]:port`, `dns://name:port`, `srv://name`. Tried for ever; none starts a cluster of one. */
+  readonly seeds?: readonly string[]
+  /** Reject with JOIN_FAILED when the first pass over the seeds (at most 3 s) reaches none. Default false. */
+  readonly requireSeed?: boolean
+  readonly profile?: Profile
+  readonly delegateProtocol?: DelegateProtocol
+  /** Changes to the profile's numbers. */
+  readonly tuning?: Partial<Omit<SwimConfig, 'vsn'>>
+  /** Shown to every node and to `serf members`. Names may not begin with `_`; at most about 400 bytes in all. */
+  readonly tags?: Readonly<Record<string, string>>
+  readonly rpc?: RpcNodeOptions
+  /** Whether arguments and results of local calls are passed as they are, or copied as a remote call would. */
+  readonly local?: 'reference' | 'clone'
+}
+
+export interface RpcNodeOptions {
+  /** Where calls are taken: `host:port`. Default any free port at the gossip socket's host. */
+  readonly bind?: string
+  /** Send the stack of a handler's error to its callers. Default false. */
+  readonly exposeStacks?: boolean
+}
+
+export interface ResolvedOptions extends NodeOptions {
+  readonly cluster: string
+  readonly name: string
+  readonly bind: string
+  readonly seeds: readonly string[]
+  readonly requireSeed: boolean
+  readonly tags: Readonly<Record<string, string>>
+  readonly local: 'reference' | 'clone'
+  /** Host and port to bind the RPC listener to. */
+  readonly rpcBind: { readonly host: string; readonly port: number }
+  readonly exposeStacks: boolean
+}
+
+export interface OptionSources {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly hostname: string
+  readonly random: Random
+}
+
+const OPTION_NAMES: ReadonlySet<string> = new Set<keyof NodeOptions>([
+  'cluster',
+  'name',
+  'bind',
+  'advertise',
+  'seeds',
+  'requireSeed',
+  'profile',
+  'delegateProtocol',
+  'tuning',
+  'tags',
+  'rpc',
+  'local',
+])
+const RPC_OPTION_NAMES: ReadonlySet<string> = new Set<keyof RpcNodeOptions>(['bind', 'exposeStacks'])
+const GOSSIP_PORT = 7_946
+
+/** Checks and completes the options. Throws INVALID_OPTION; what only the system can refuse comes later. */
+export function resolveOptions(options: NodeOptions, { env, hostname, random }: OptionSources): ResolvedOptions {
+  assertKnown(options, OPTION_NAMES, 'option')
+  assertKnown(options.rpc ?? {}, RPC_OPTION_NAMES, 'rpc option')
+  const bind = options.bind ?? env['SHOAL_BIND'] ?? `0.0.0.0:${GOSSIP_PORT}`
+  const advertise = options.advertise ?? env['SHOAL_ADVERTISE']
+  return {
+    ...options,
+    cluster: requireCluster(options.cluster ?? env['SHOAL_CLUSTER']),
+    name:
+      options.name ??
+      `${hostname}-${randomInt(random, 36 ** 6)
+        .toString(36)
+        .padStart(6, '0')}`,
+    bind,
+    ...(advertise === undefined ? {} : { advertise }),
+    seeds: checkSeeds(options.seeds ?? splitList(env['SHOAL_SEEDS'])),
+    requireSeed: options.requireSeed ?? false,
+    tags: checkTags(options.tags ?? {}),
+    local: checkLocal(options.local ?? 'reference'),
+    rpcBind: resolveRpcBind(options.rpc?.bind, bind),
+    exposeStacks: options.rpc?.exposeStacks ?? false,
+  }
+}
+
+function assertKnown(given: object, known: ReadonlySet<string>, what: string): void {
+  for (const name of Object.keys(given)) {
+    if (!known.has(name)) throw invalid(`'${name}' is no ${what}; there are ${[...known].join(', ')}`)
+  }
+}
+
+function requireCluster(cluster: unknown): string {
+  if (typeof cluster === 'string') return cluster
+  throw invalid(`cluster must be a string: it keeps clusters apart. Set it, or SHOAL_CLUSTER; '' means unlabelled`)
+}
+
+function splitList(text: string | undefined): string[] {
+  if (text === undefined) return []
+  return text
+    .split(',')
+    .map((seed) => seed.trim())
+    .filter((seed) => seed !== '')
+}
+
+function checkSeeds(seeds: unknown): readonly string[] {
+  if (Array.isArray(seeds) && seeds.every((seed) => typeof seed === 'string')) return seeds
+  throw invalid('seeds must be an array of strings such as 10.0.0.5:7946 or dns://name:7946')
+}
+
+function checkTags(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  for (const [name, value] of Object.entries(tags)) {
+    if (typeof value !== 'string') throw invalid(`tag '${name}' must be a string, got ${typeof value}`)
+    if (name.startsWith('_')) throw invalid(`tag '${name}' begins with '_': such names are shoal's own`)
+  }
+  return { ...tags }
+}
+
+function checkLocal(local: string): 'reference' | 'clone' {
+  if (local === 'reference' || local === 'clone') return local
+  throw invalid(`local must be 'reference' or 'clone', got '${local}'`)
+}
+
+function resolveRpcBind(rpcBind: string | undefined, bind: string): { host: string; port: number } {
+  const gossip = tryParseHostPort(bind, GOSSIP_PORT)
+  if (gossip === undefined) throw invalid(`bind '${bind}' is neither host:port nor [v6]:port`)
+  if (rpcBind === undefined) return { host: gossip.host, port: 0 }
+  const parsed = tryParseHostPort(rpcBind, 0)
+  if (parsed === undefined) throw invalid(`rpc.bind '${rpcBind}' is neither host:port nor [v6]:port`)
+  return parsed
+}
+
+function invalid(message: string): ShoalError {
+  return new ShoalError('INVALID_OPTION', message)
+}

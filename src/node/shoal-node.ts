@@ -1,0 +1,334 @@
+/**
+ * The object that users hold: membership, registry and rpc behind one surface. Owns leave and close; everything else is
+ * passed on to the module that knows it. How it is put together is decided in `node.ts`.
+ */
+import { wallMs } from '../clock.js'
+import { ShoalError } from '../errors.js'
+import type { JoinResult, Member, MemberEvent, Membership } from '../membership/index.js'
+import {
+  type Instance,
+  type Registry,
+  type RegistryEvent,
+  type ServiceFeed,
+  type ServiceMeta,
+  type ServiceSource,
+  type ServiceWatch,
+  waitForServices,
+  watchService,
+} from '../registry/index.js'
+import {
+  type AnyApi,
+  type ApiStub,
+  type CallCbOptions,
+  type CallOptions,
+  type Contract,
+  type ContractStub,
+  isContract,
+  type Middleware,
+  type ModuleCallOptions,
+  methodNames,
+  type NodeResult,
+  type RemoteOptions,
+  type Rpc,
+  type ServiceImpl,
+  type ServiceRef,
+  type StubOptions,
+} from '../rpc/index.js'
+import type { ClusterLink } from './cluster-link.js'
+import type { Emitter } from './emitter.js'
+import { inspectNode, type NodeInspection } from './inspection.js'
+import type { ResolvedOptions } from './options.js'
+import { Registration } from './registration.js'
+
+/** What a node tells its listeners. `fault` is trouble in the background that stopped nothing. */
+export interface NodeEvents {
+  readonly member: MemberEvent
+  readonly service: RegistryEvent
+  readonly fault: Error
+}
+
+export interface ProvideOptions {
+  /** Plain data that every caller sees in the instance. */
+  readonly meta?: ServiceMeta
+  /** Default the contract's, or `''`. */
+  readonly version?: string
+  /** Start unlisted; `resume()` lists it. */
+  readonly paused?: boolean
+  /** Wraps every incoming call, local or remote; the first is the outermost. */
+  readonly use?: readonly Middleware[]
+  /** Calls that may run at once; more are refused as OVERLOADED. Default 10,000. */
+  readonly maxInFlight?: number
+}
+
+export interface WaitForServicesOptions {
+  /** Milliseconds for the whole list. Default 10,000. */
+  readonly timeout?: number
+  /** Malla's form of the same: so many seconds. */
+  readonly retries?: number
+  /** Instances wanted of each. Default 1. */
+  readonly min?: number
+  readonly signal?: AbortSignal
+}
+
+export interface LeaveOptions {
+  /** How long running calls may take to finish, in ms. Default 5,000. */
+  readonly drain?: number
+}
+
+/** A leave that the others did not take in by then is given up. */
+const LEAVE_TIMEOUT_MS = 2_000
+const DEFAULT_WAIT_MS = 10_000
+const DEFAULT_DRAIN_MS = 5_000
+
+/** A member of a cluster. Made by `createNode`. */
+export class ShoalNode implements AsyncDisposable {
+  readonly name: string
+  readonly cluster: string
+  /** Where gossip reaches this node: `host:port`. */
+  readonly address: string
+  /** Where calls reach it: `host:port`. */
+  readonly rpcAddress: string
+  readonly #membership: Membership
+  readonly #registry: Registry
+  readonly #rpc: Rpc
+  readonly #link: ClusterLink
+  readonly #emitter: Emitter<NodeEvents>
+  readonly #feed: ServiceFeed
+  readonly #source: ServiceSource
+  readonly #registrations = new Map<string, Registration>()
+  #leaving: Promise<void> | undefined
+  #closed: Promise<void> | undefined
+
+  /** Use `createNode`. */
+  constructor(parts: NodeParts) {
+    const { options, membership, registry, rpc, link, emitter, feed } = parts
+    this.name = options.name
+    this.cluster = options.cluster
+    this.address = membership.address
+    this.rpcAddress = parts.rpcAddress
+    this.#membership = membership
+    this.#registry = registry
+    this.#rpc = rpc
+    this.#link = link
+    this.#emitter = emitter
+    this.#feed = feed
+    this.#source = {
+      countInstances: (service) => registry.countInstances(service),
+      getInstances: (service) => registry.getInstances(service),
+      subscribe: (listener) => feed.subscribe(listener),
+    }
+  }
+
+  /**
+   * Offers a service: resolves when it runs here and its record is on the way. Rejects INVALID_ARGUMENT, TOO_LARGE or
+   * CLOSED, and nothing is provided then.
+   */
+  async provide<C extends Contract>(service: C, impl: ServiceImpl<C>, options?: ProvideOptions): Promise<Registration>
+  async provide(service: string, impl: object, options?: ProvideOptions): Promise<Registration>
+  async provide(service: ServiceRef, impl: object, options: ProvideOptions = {}): Promise<Registration> {
+    this.#assertOpen()
+    const contract = isContract(service) ? service : undefined
+    const name = contract?.name ?? (service as string)
+    const status = options.paused === true ? 'paused' : 'running'
+    const registration = new Registration(
+      {
+        service: name,
+        registry: this.#registry,
+        rpc: this.#rpc,
+        flush: () => this.#link.flush(),
+        onStopped: () => this.#registrations.delete(name),
+      },
+      status,
+    )
+    this.#rpc.provide(name, {
+      methods: impl,
+      admission: () => registration.admission(),
+      reason: () => registration.reason(),
+      use: options.use,
+      maxInFlight: options.maxInFlight,
+      only: contract === undefined ? undefined : Object.keys(contract.methods),
+    })
+    try {
+      const methods = contract === undefined ? methodNames(impl) : Object.keys(contract.methods)
+      const version = options.version ?? contract?.version ?? ''
+      this.#registry.provide({ service: name, version, methods, meta: options.meta, status }, wallMs())
+    } catch (error) {
+      this.#rpc.remove(name)
+      throw error
+    }
+    this.#registrations.set(name, registration)
+    this.#link.flush()
+    return registration
+  }
+
+  /** Makes functions callable by `call` with this node's name; they are never announced. Throws INVALID_ARGUMENT. */
+  expose(module: string, functions: object): void {
+    this.#assertOpen()
+    this.#rpc.expose(module, functions)
+  }
+
+  /** A service as an object with its methods. Usable before the service is discovered: calls then wait with retries. */
+  stub<C extends Contract>(service: C, options?: StubOptions): ContractStub<C>
+  stub<Api extends object = AnyApi>(service: string, options?: StubOptions): ApiStub<Api>
+  stub(service: ServiceRef, options?: StubOptions): object {
+    return this.#rpc.stub(service, options)
+  }
+
+  /** Calls a method on the first instance that takes it: the local one, then others, as `executed` allows. */
+  callCb<Result = unknown>(
+    service: ServiceRef,
+    method: string,
+    args: readonly unknown[],
+    options?: CallCbOptions,
+  ): Promise<Result> {
+    return this.#rpc.callCb(service, method, args, options) as Promise<Result>
+  }
+
+  /** Calls a method on all running instances in parallel; settled results in node order, `[]` if there are none. */
+  callCbAll<Result = unknown>(
+    service: ServiceRef,
+    method: string,
+    args: readonly unknown[],
+    options?: CallOptions,
+  ): Promise<NodeResult<Result>[]> {
+    return this.#rpc.callCbAll(service, method, args, options) as Promise<NodeResult<Result>[]>
+  }
+
+  /** Calls an exposed function, or a service's method, on `nodes` or on the nodes of `service`. */
+  call<Result = unknown>(
+    module: string,
+    fn: string,
+    args: readonly unknown[],
+    options?: ModuleCallOptions,
+  ): Promise<Result> {
+    return this.#rpc.call(module, fn, args, options) as Promise<Result>
+  }
+
+  /** `callCb` with further passes while no instance takes the call. */
+  remote<Result = unknown>(
+    service: ServiceRef,
+    method: string,
+    args: readonly unknown[],
+    options?: RemoteOptions,
+  ): Promise<Result> {
+    return this.#rpc.remote(service, method, args, options) as Promise<Result>
+  }
+
+  /** Nodes that run the service: the local one first, the rest in another order each time, suspects last. */
+  getNodes(service: ServiceRef): string[] {
+    return this.#registry.getNodes(nameOf(service))
+  }
+
+  /** The running instances, in the order of `getNodes`. */
+  getInstances(service: ServiceRef): Instance[] {
+    return this.#registry.getInstances(nameOf(service))
+  }
+
+  /** What runs now, and every service ever seen. */
+  getServices(): { running: Map<string, Instance[]>; seen: string[] } {
+    return this.#registry.getServices()
+  }
+
+  /** Resolves when all of them have `min` running instances. Rejects WAIT_TIMEOUT with `missing`, CANCELLED or CLOSED. */
+  async waitForServices(services: readonly ServiceRef[], options: WaitForServicesOptions = {}): Promise<void> {
+    const { timeout, retries, min, signal } = options
+    const timeoutMs = timeout ?? (retries === undefined ? DEFAULT_WAIT_MS : retries * 1_000)
+    await waitForServices(this.#source, services.map(nameOf), { timeoutMs, min, signal, setTimer })
+  }
+
+  /** The running instances as `up`, then every change. Ends with the signal or the node. */
+  watch(service: ServiceRef, options: { readonly signal?: AbortSignal } = {}): ServiceWatch {
+    return watchService(this.#source, nameOf(service), options)
+  }
+
+  /** Every member known, this node included, and until reaped the dead and those that left. Frozen snapshots. */
+  members(): Member[] {
+    return this.#membership.members()
+  }
+
+  on<Name extends keyof NodeEvents>(name: Name, listener: (value: NodeEvents[Name]) => void): this {
+    this.#emitter.on(name, listener)
+    return this
+  }
+
+  off<Name extends keyof NodeEvents>(name: Name, listener: (value: NodeEvents[Name]) => void): this {
+    this.#emitter.off(name, listener)
+    return this
+  }
+
+  /** One pass over these seeds, each reported; they do not become permanent. Throws INVALID_OPTION for what is no seed. */
+  async join(seeds: readonly string[]): Promise<readonly JoinResult[]> {
+    this.#assertOpen()
+    return this.#membership.join(seeds)
+  }
+
+  /** Everything about this node as one JSON-ready snapshot. */
+  inspect(): NodeInspection {
+    return inspectNode(this, {
+      bootId: this.#link.bootId,
+      membership: this.#membership,
+      registry: this.#registry,
+      rpc: this.#rpc,
+    })
+  }
+
+  /**
+   * Leaves the cluster: delists all services, lets running calls finish, tells the others. Calls can still be made until
+   * `close`. A second call gives the same promise.
+   */
+  leave(options: LeaveOptions = {}): Promise<void> {
+    this.#leaving ??= this.#leave(options.drain ?? DEFAULT_DRAIN_MS)
+    return this.#leaving
+  }
+
+  /** Frees everything; calls in flight end with what is known of them. Without `leave` before, others see a crash. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  /** Leaves, then closes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.leave()
+    await this.close()
+  }
+
+  async #leave(drainMs: number): Promise<void> {
+    this.#assertOpen()
+    const drained = [...this.#registrations.values()].map((registration) => registration.drain({ timeout: drainMs }))
+    await Promise.all(drained)
+    await this.#membership.leave(LEAVE_TIMEOUT_MS)
+  }
+
+  async #close(): Promise<void> {
+    this.#link.close()
+    this.#feed.close()
+    await this.#rpc.close()
+    await this.#membership.close()
+    this.#emitter.clear()
+  }
+
+  #assertOpen(): void {
+    if (this.#closed !== undefined) throw new ShoalError('CLOSED', `node '${this.name}' is closed`)
+  }
+}
+
+export interface NodeParts {
+  readonly options: ResolvedOptions
+  readonly membership: Membership
+  readonly registry: Registry
+  readonly rpc: Rpc
+  readonly rpcAddress: string
+  readonly link: ClusterLink
+  readonly emitter: Emitter<NodeEvents>
+  readonly feed: ServiceFeed
+}
+
+function setTimer(callback: () => void, ms: number): () => void {
+  const timer = setTimeout(callback, ms)
+  return () => clearTimeout(timer)
+}
+
+function nameOf(service: ServiceRef): string {
+  return isContract(service) ? service.name : service
+}
