@@ -1,0 +1,138 @@
+/**
+ * The options of the calling functions as users write them, and their checks. A wrong value is an INVALID_ARGUMENT that
+ * names the value, the limit and the way out; nothing was sent then.
+ */
+import { RpcError } from '../errors.js'
+import { TIMEOUT_MS_MAX } from './deadline.js'
+import { describe, nameProblem } from './names.js'
+
+export interface CallOptions {
+  /**
+   * Milliseconds for the whole call, all attempts and retry passes included; never more than what is left of the call
+   * that this one is made from. `0` sends without waiting for a reply.
+   */
+  readonly timeout?: number | undefined
+  /** Exactly these nodes, in this order. Default: the running instances, the local one first. */
+  readonly nodes?: readonly string[] | undefined
+  /** Gives the call up; the callee's own signal is aborted too. */
+  readonly signal?: AbortSignal | undefined
+  /** The work may be done twice without harm: a call whose execution is unknown may be tried again. */
+  readonly idempotent?: boolean | undefined
+  /** Strings for the handler, on top of those of the call that this one is made from. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+export interface RetryOptions {
+  /** Further passes over the instances: when all refused (default 5), and after other failures (default 0). */
+  readonly retries?: { readonly unavailable?: number | undefined; readonly error?: number | undefined } | undefined
+  /** Longest pause between two passes in ms, default 1,000. A timeout too short for all passes shortens the pauses. */
+  readonly retryDelay?: number | undefined
+}
+
+/** Of `callCb`: `retry` makes it what `remote` is, with the timeout of `callCb`. */
+export interface CallCbOptions extends CallOptions {
+  readonly retry?: boolean | RetryOptions | undefined
+}
+
+/** Of `call`: `service` names the service whose nodes are tried when `nodes` is absent. */
+export interface ModuleCallOptions extends CallOptions {
+  readonly service?: string | undefined
+}
+
+/** Of `remote` and of stubs. */
+export interface RemoteOptions extends CallOptions, RetryOptions {}
+
+/** Retries as numbers, checked. */
+export interface RetryPolicy {
+  readonly unavailable: number
+  readonly error: number
+  readonly delayMs: number
+}
+
+export const NO_RETRY: RetryPolicy = { unavailable: 0, error: 0, delayMs: 1_000 }
+
+export function invalidArgument(message: string): RpcError {
+  return new RpcError('INVALID_ARGUMENT', message, { executed: 'no' })
+}
+
+export function checkName(what: string, name: unknown): string {
+  const problem = nameProblem(name)
+  if (problem === undefined) return name as string
+  throw invalidArgument(`the name of the ${what} ${problem}`)
+}
+
+export function checkArgs(args: unknown): readonly unknown[] {
+  if (Array.isArray(args)) return args
+  throw invalidArgument(
+    `args must be an array, got ${describe(args)}; pass [] for none, or wrap a single one as [value]`,
+  )
+}
+
+export function checkNodes(nodes: unknown): readonly string[] | undefined {
+  if (nodes === undefined) return undefined
+  if (!Array.isArray(nodes)) {
+    throw invalidArgument(`nodes must be an array of node names, got ${describe(nodes)}; wrap a single one as [name]`)
+  }
+  for (const node of nodes) checkName("node in 'nodes'", node)
+  return nodes
+}
+
+export function checkSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined) return undefined
+  const given = signal as AbortSignal | null
+  if (typeof given?.aborted === 'boolean' && typeof given.addEventListener === 'function') return given
+  throw invalidArgument(`signal must be an AbortSignal, got ${describe(signal)}; pass controller.signal`)
+}
+
+/** The headers of the surrounding call with the own ones over them; `undefined` when there are none. */
+export function mergeHeaders(
+  inherited: Readonly<Record<string, string>> | undefined,
+  own: unknown,
+): Readonly<Record<string, string>> | undefined {
+  const base = inherited !== undefined && Object.keys(inherited).length > 0 ? inherited : undefined
+  if (own === undefined) return base
+  if (typeof own !== 'object' || own === null || Array.isArray(own)) {
+    throw invalidArgument(`headers must be an object of strings, got ${describe(own)}`)
+  }
+  const entries = Object.entries(own)
+  for (const [name, value] of entries) {
+    checkName('header', name)
+    if (typeof value === 'string') continue
+    throw invalidArgument(`header '${name}' must be a string, got ${describe(value)}; convert it with String(value)`)
+  }
+  if (entries.length === 0) return base
+  return { ...base, ...(own as Record<string, string>) }
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function resolveRetry(options: RetryOptions): RetryPolicy {
+  checkTable('retry', options, '{ retries: { unavailable: 3 } }')
+  const { retries, retryDelay } = options
+  if (retries !== undefined) checkTable('retries', retries, '{ unavailable: 3 } or { error: 3 }')
+  const delayMs = retryDelay ?? 1_000
+  if (typeof delayMs !== 'number' || !(delayMs >= 1 && delayMs <= TIMEOUT_MS_MAX)) {
+    throw invalidArgument(
+      `retryDelay must be a number of milliseconds from 1 to ${TIMEOUT_MS_MAX}, got ${describe(retryDelay)}`,
+    )
+  }
+  return {
+    unavailable: resolveCount('retries.unavailable', retries?.unavailable, 5),
+    error: resolveCount('retries.error', retries?.error, 0),
+    delayMs,
+  }
+}
+
+function checkTable(what: string, value: unknown, example: string): void {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return
+  throw invalidArgument(`${what} must be an object such as ${example}, got ${describe(value)}`)
+}
+
+function resolveCount(what: string, value: unknown, defaultCount: number): number {
+  if (value === undefined) return defaultCount
+  if (typeof value === 'number' && value >= 0 && (Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY)) {
+    return value
+  }
+  throw invalidArgument(
+    `${what} must be an integer of 0 or above, got ${describe(value)}; pass 0 for none, Infinity to go on until the deadline`,
+  )
+}

@@ -1,0 +1,81 @@
+/**
+ * From what the user wrote to one request: checks it, takes the contract's wishes where the options are silent, and
+ * lets a call made inside a handler inherit the deadline and headers of the call that it serves.
+ */
+import { RpcError } from '../errors.js'
+import type { CallRequest } from './call.js'
+import {
+  type CallOptions,
+  checkArgs,
+  checkName,
+  checkNodes,
+  checkSignal,
+  invalidArgument,
+  mergeHeaders,
+} from './call-options.js'
+import { type Contract, isContract, type Method } from './contract.js'
+import { activeCall } from './current-call.js'
+import { CALL_TIMEOUT_MS, deadlineFor, resolveTimeout } from './deadline.js'
+
+/** A service by name or by contract. */
+export type ServiceRef = string | Contract
+
+/** What the user asked for. */
+export interface CallSpec {
+  readonly service: ServiceRef
+  readonly method: string
+  readonly args: readonly unknown[]
+  readonly options: CallOptions | undefined
+}
+
+/** A checked call: one request, good for any number of attempts. */
+export interface CallPlan {
+  readonly request: CallRequest
+  readonly nodes: readonly string[] | undefined
+  readonly idempotent: boolean
+}
+
+/** Throws INVALID_ARGUMENT, or DEADLINE_EXCEEDED when the surrounding call has no time left. */
+export function planCall(spec: CallSpec, now: number, defaultTimeoutMs: number): CallPlan {
+  const options = checkOptions(spec.options)
+  const service = serviceName(spec.service)
+  const method = checkName(`method of '${service}'`, spec.method)
+  const described = methodOf(spec.service, method)
+  const timeout = resolveTimeout(options.timeout ?? described?.timeout, defaultTimeoutMs)
+  const parent = activeCall()
+  const cast = timeout === 0
+  const deadlineAt = deadlineFor(now, cast ? CALL_TIMEOUT_MS : timeout, parent?.deadlineAt())
+  const request: CallRequest = {
+    service,
+    method,
+    args: checkArgs(spec.args),
+    deadlineAt,
+    headers: mergeHeaders(parent?.headers, options.headers),
+    signal: checkSignal(options.signal),
+    cast,
+  }
+  if (deadlineAt <= now) {
+    throw new RpcError('DEADLINE_EXCEEDED', `the call that ${service}.${method} is made from has no time left`, {
+      executed: 'no',
+    })
+  }
+  return { request, nodes: checkNodes(options.nodes), idempotent: options.idempotent ?? described?.idempotent ?? false }
+}
+
+/** The name of a service given by name or contract. Throws INVALID_ARGUMENT. */
+export function serviceName(service: ServiceRef): string {
+  return isContract(service) ? service.name : checkName('service', service)
+}
+
+function methodOf(service: ServiceRef, method: string): Method | undefined {
+  if (!isContract(service)) return undefined
+  if (Object.hasOwn(service.methods, method)) return service.methods[method]
+  const known = Object.keys(service.methods).slice(0, 20).join(', ')
+  throw invalidArgument(`the contract of '${service.name}' has no method '${method}'; it has: ${known}`)
+}
+
+function checkOptions(options: unknown): CallOptions {
+  if (options === undefined) return {}
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options
+  throw invalidArgument('the options of a call must be an object, such as { timeout: 1_000 }')
+}

@@ -1,0 +1,47 @@
+/** The shapes in which a call travels between the parts of rpc: caller, failover, connection, handlers. */
+import type { RpcError } from '../errors.js'
+import type { Candidate } from './directory.js'
+
+/** A call on its way out. The same object serves every attempt of one pass. */
+export interface CallRequest {
+  readonly service: string
+  readonly method: string
+  readonly args: readonly unknown[]
+  /** Monotonic ms of this process. */
+  readonly deadlineAt: number
+  readonly headers: Readonly<Record<string, string>> | undefined
+  /** The user's own signal, if one was given; nothing is ever derived from it. */
+  readonly signal: AbortSignal | undefined
+  /** No reply is wanted: the attempt resolves once the request was written. */
+  readonly cast: boolean
+}
+
+/** One try on one instance, local or remote alike. Rejects with an RpcError, always by `deadlineAt`. */
+export type Attempt = (candidate: Candidate, request: CallRequest) => Promise<unknown>
+
+/** A call that came in, by the network or from this process. */
+export interface IncomingCall {
+  readonly service: string
+  readonly method: string
+  readonly args: readonly unknown[]
+  /** Monotonic ms of this process. */
+  readonly deadlineAt: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly caller: { readonly node: string; readonly address: string }
+  readonly cast: boolean
+}
+
+export type Outcome = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: RpcError }
+
+/** Why a running call is stopped from outside. */
+export type CancelReason = 'cancelled' | 'deadline' | 'caller-lost'
+
+/** Runs incoming calls: admission, middleware, handler. */
+export interface Dispatcher {
+  /**
+   * `settle` is called exactly once, possibly before `dispatch` returns, never with a throw. The returned function
+   * aborts the call's signal; after it was called `settle` may still come and is ignored by the connection.
+   * `undefined` means already settled.
+   */
+  dispatch(call: IncomingCall, settle: (outcome: Outcome) => void): ((reason: CancelReason) => void) | undefined
+}

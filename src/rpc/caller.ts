@@ -1,0 +1,101 @@
+/**
+ * The calling functions: `callCb`, `callCbAll`, `call`. Each returns a promise whatever happens: a wrong argument rejects
+ * it and nothing is thrown. Where a call may be tried is asked of the directory, how is left to the failover.
+ */
+import { isRpcError, RpcError } from '../errors.js'
+import type { Attempt } from './call.js'
+import { checkName, type ModuleCallOptions } from './call-options.js'
+import { type CallPlan, type CallSpec, planCall } from './call-plan.js'
+import { currentCall } from './current-call.js'
+import { CALL_TIMEOUT_MS } from './deadline.js'
+import type { Candidate, Directory } from './directory.js'
+import { Failover } from './failover.js'
+
+/** What one node answered to `callCbAll`. */
+export type NodeResult<Result = unknown> =
+  | { readonly node: string; readonly ok: true; readonly value: Result }
+  | { readonly node: string; readonly ok: false; readonly error: RpcError }
+
+export interface CallerOptions {
+  readonly directory: Directory
+  readonly attempt: Attempt
+  readonly now: () => number
+}
+
+export class Caller {
+  readonly #directory: Directory
+  readonly #attempt: Attempt
+  readonly #now: () => number
+  readonly #failover: Failover
+
+  constructor({ directory, attempt, now }: CallerOptions) {
+    this.#directory = directory
+    this.#attempt = attempt
+    this.#now = now
+    this.#failover = new Failover(attempt, now)
+  }
+
+  /** One call, on the first instance that takes it. */
+  callCb(spec: CallSpec): Promise<unknown> {
+    return promised(() => this.pass(this.plan(spec, CALL_TIMEOUT_MS)))
+  }
+
+  /** All instances in parallel, each with the same deadline; settled results in the order of the directory. */
+  callCbAll(spec: CallSpec): Promise<NodeResult[]> {
+    return promised(() => {
+      const { request, nodes } = this.plan(spec, CALL_TIMEOUT_MS)
+      const settled = async (candidate: Candidate): Promise<NodeResult> => {
+        try {
+          return { node: candidate.node, ok: true, value: await this.#attempt(candidate, request) }
+        } catch (error) {
+          if (!isRpcError(error)) throw error
+          return { node: candidate.node, ok: false, error }
+        }
+      }
+      return Promise.all(this.#directory.candidates(request.service, nodes).map(settled))
+    })
+  }
+
+  /** A function of an exposed module, on `nodes`, or where `service` runs, or where the current call's service runs. */
+  call(spec: CallSpec & { readonly options: ModuleCallOptions | undefined }): Promise<unknown> {
+    return promised(() => {
+      const plan = this.plan(spec, CALL_TIMEOUT_MS)
+      if (plan.nodes !== undefined) return this.pass(plan)
+      const near = spec.options?.service ?? currentCall()?.service
+      if (near === undefined) throw serviceIdMissing(plan)
+      return this.pass(plan, this.#directory.candidates(checkName("service in 'service'", near), undefined))
+    })
+  }
+
+  /** A checked request, for one or more passes. Throws as `planCall`. */
+  plan(spec: CallSpec, defaultTimeoutMs: number): CallPlan {
+    return planCall(spec, this.#now(), defaultTimeoutMs)
+  }
+
+  /** One walk over the instances that are known now. */
+  pass({ request, nodes, idempotent }: CallPlan, candidates?: readonly Candidate[]): Promise<unknown> {
+    return this.#failover.run({
+      candidates: candidates ?? this.#directory.candidates(request.service, nodes),
+      request,
+      idempotent,
+    })
+  }
+}
+
+/** Runs `start` so that what it throws becomes a rejection. */
+export function promised<T>(start: () => Promise<T>): Promise<T> {
+  try {
+    return start()
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+function serviceIdMissing({ request }: CallPlan): RpcError {
+  return new RpcError(
+    'SERVICE_ID_MISSING',
+    `call('${request.service}', '${request.method}') does not say where: pass nodes, or service, ` +
+      'or call it from within a handler',
+    { executed: 'no' },
+  )
+}

@@ -1,0 +1,103 @@
+/**
+ * A service described once for both sides: its name, its methods, their types. The types exist at compile time only; at
+ * run time a contract is a frozen table of names with each method's timeout and whether it may be repeated.
+ */
+import { ShoalError } from '../errors.js'
+import { resolveTimeout } from './deadline.js'
+import { describe, nameProblem } from './names.js'
+
+const CONTRACT = Symbol.for('shoal.contract')
+
+/** Names that an object has to keep free to behave like one: `await`, JSON and string conversion look for them. */
+const RESERVED: ReadonlySet<string> = new Set(['then', 'toJSON', 'constructor', '__proto__', 'prototype', 'inspect'])
+
+export interface MethodOptions {
+  /** The work may be done twice without harm. Default false. */
+  readonly idempotent?: boolean | undefined
+  /** Milliseconds for a call of this method, unless the call says otherwise. */
+  readonly timeout?: number | undefined
+}
+
+/** One method of a contract. `'~types'` never exists at run time. */
+export interface Method<Args extends readonly unknown[] = readonly unknown[], Result = unknown> {
+  readonly kind: 'method'
+  readonly idempotent: boolean
+  readonly timeout: number | undefined
+  readonly '~types'?: { readonly args: Args; readonly result: Result }
+}
+
+export type Methods = Readonly<Record<string, Method>>
+
+export interface Contract<Table extends Methods = Methods> {
+  readonly name: string
+  readonly version: string
+  readonly methods: Table
+}
+
+type ArgsOf<M> = M extends Method<infer Args, unknown> ? Args : never
+type ResultOf<M> = M extends Method<infer _Args, infer Result> ? Result : never
+
+/** What a caller of the service gets: every method answers a promise. */
+export type ServiceClient<C extends Contract> = {
+  readonly [Name in keyof C['methods']]: (...args: ArgsOf<C['methods'][Name]>) => Promise<ResultOf<C['methods'][Name]>>
+}
+
+/** What a provider of the service has to implement: every method, synchronous or not. */
+export type ServiceImpl<C extends Contract> = {
+  [Name in keyof C['methods']]: (
+    ...args: ArgsOf<C['methods'][Name]>
+  ) => ResultOf<C['methods'][Name]> | Promise<ResultOf<C['methods'][Name]>>
+}
+
+/** Describes a method: `method<[id: string], User | null>({ idempotent: true, timeout: 2_000 })`. Throws INVALID_ARGUMENT. */
+// The plain form comes first: the table around a bare method() would otherwise be read as asking for any arguments.
+export function method(options?: MethodOptions): Method<[], void>
+export function method<Args extends readonly unknown[], Result = void>(options?: MethodOptions): Method<Args, Result>
+export function method(options: MethodOptions = {}): Method {
+  const { idempotent = false, timeout } = options
+  if (typeof idempotent !== 'boolean') throw invalid(`idempotent must be true or false, got ${describe(idempotent)}`)
+  if (timeout !== undefined) resolveTimeout(timeout, 0)
+  return Object.freeze({ kind: 'method', idempotent, timeout })
+}
+
+/** Describes a service. The result is frozen and can be shared between processes as source. Throws INVALID_ARGUMENT. */
+export function defineService<const Table extends Methods>(
+  name: string,
+  info: { readonly version: string },
+  methods: Table,
+): Contract<Table> {
+  const problem = nameProblem(name)
+  if (problem !== undefined) throw invalid(`the name of a service ${problem}`)
+  const version: unknown = (info as { version?: unknown } | undefined)?.version
+  if (typeof version !== 'string') throw invalid(`service '${name}' needs a version string, got ${describe(version)}`)
+  if (typeof methods !== 'object' || methods === null) throw invalid(`service '${name}' needs a table of methods`)
+  const table: Record<string, Method> = Object.create(null)
+  for (const [key, entry] of Object.entries(methods)) {
+    const wrong = methodNameProblem(key)
+    if (wrong !== undefined) throw invalid(`method ${describe(key)} of service '${name}' ${wrong}`)
+    if (entry?.kind !== 'method') throw invalid(`'${key}' of service '${name}' must be made with method()`)
+    table[key] = entry
+  }
+  const contract = { name, version, methods: Object.freeze(table) as Table }
+  Object.defineProperty(contract, CONTRACT, { value: true })
+  return Object.freeze(contract)
+}
+
+/** True for a contract, also one made by another copy or build of the package. */
+export function isContract(value: unknown): value is Contract {
+  return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[CONTRACT] === true
+}
+
+/** What is wrong with a name as a method of a contract or stub; `undefined` when it can be used. */
+export function methodNameProblem(name: unknown): string | undefined {
+  const problem = nameProblem(name)
+  if (problem !== undefined) return problem
+  const text = name as string
+  if (text.startsWith('$')) return 'must not begin with $, which stubs keep for themselves'
+  if (RESERVED.has(text) || text in Object.prototype) return 'has a name that every object needs for itself; rename it'
+  return undefined
+}
+
+function invalid(message: string): ShoalError {
+  return new ShoalError('INVALID_ARGUMENT', message)
+}

@@ -1,0 +1,75 @@
+/**
+ * One timer for the deadlines of all local calls. It is armed for the earliest deadline that was waiting when it was
+ * set and then looks through all; a call that settles in time costs no timer. Deadlines that lie close together share a
+ * sweep, so one is met at most a few ms late and never early. Does not know what expires.
+ */
+
+const SWEEP_GAP_MS = 5
+const DELAY_MS_MAX = 2_147_483_647
+
+/** Something that ends at `deadlineAt` unless it was removed before. */
+export interface Expiring {
+  readonly deadlineAt: number
+  expire(): void
+}
+
+export class DeadlineSweep<T extends Expiring> {
+  readonly #now: () => number
+  readonly #waiting = new Set<T>()
+  #timer: NodeJS.Timeout | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  add(item: T): void {
+    this.#waiting.add(item)
+    if (item.deadlineAt < this.#timerAt) this.#arm(item.deadlineAt)
+    else if (this.#waiting.size === 1) this.#timer?.ref()
+  }
+
+  remove(item: T): void {
+    // The timer may stay armed for what has gone, but alone it must not keep the process alive.
+    if (this.#waiting.delete(item) && this.#waiting.size === 0) this.#timer?.unref()
+  }
+
+  size(): number {
+    return this.#waiting.size
+  }
+
+  /** Stops the timer and hands back what still waited; nothing expires any more. */
+  stop(): T[] {
+    this.#disarm()
+    const left = [...this.#waiting]
+    this.#waiting.clear()
+    return left
+  }
+
+  #arm(at: number): void {
+    this.#disarm()
+    this.#timerAt = at
+    const delay = Math.ceil(at - this.#now())
+    this.#timer = setTimeout(() => this.#sweep(), Math.min(Math.max(delay, 0), DELAY_MS_MAX))
+  }
+
+  #disarm(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timerAt = Number.POSITIVE_INFINITY
+  }
+
+  #sweep(): void {
+    this.#disarm()
+    const now = this.#now()
+    const over: T[] = []
+    let next = Number.POSITIVE_INFINITY
+    for (const item of this.#waiting) {
+      if (item.deadlineAt <= now) over.push(item)
+      else if (item.deadlineAt < next) next = item.deadlineAt
+    }
+    for (const item of over) this.#waiting.delete(item)
+    if (this.#waiting.size > 0) this.#arm(Math.max(next, now + SWEEP_GAP_MS))
+    for (const item of over) item.expire()
+  }
+}

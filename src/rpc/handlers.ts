@@ -1,0 +1,271 @@
+/**
+ * The services and exposed modules of this process, and who may call them. Every refusal is made here, before any of the
+ * user's code runs, and says `executed: 'no'`; whatever that code then returns or throws is a value or REMOTE, never a
+ * refusal. Knows nothing of connections, of the registry, or of who keeps the deadline.
+ */
+import { type RemoteFailure, RpcError, ShoalError } from '../errors.js'
+import { ActiveCall } from './active-call.js'
+import type { CancelReason, Dispatcher, IncomingCall, Outcome } from './call.js'
+import { Load } from './load.js'
+import { type AnyFunction, tryMethod } from './method-lookup.js'
+import { type Middleware, runMiddleware } from './middleware.js'
+import { describe, nameProblem } from './names.js'
+import { remoteFailure } from './remote-failure.js'
+
+const IN_FLIGHT_MAX = 10_000
+
+/** Whether a service takes calls now. */
+export type Admission = 'running' | 'draining' | 'unavailable'
+
+export interface Provided {
+  /** The implementation: an object with functions, or an instance of a class. Handlers get it as `this`. */
+  readonly methods: object
+  /** Asked for each call. */
+  readonly admission: () => Admission
+  /** Why it is not running, for the caller's error message. */
+  readonly reason?: (() => string | undefined) | undefined
+  readonly use?: readonly Middleware[] | undefined
+  /** Calls that may run at once; more are refused as OVERLOADED. Default 10,000. */
+  readonly maxInFlight?: number | undefined
+  /** Only these methods can be called, as a contract says. Default: every function of the implementation. */
+  readonly only?: readonly string[] | undefined
+}
+
+export interface HandlersOptions {
+  /** Name of this node, for error messages. */
+  readonly node: string
+  readonly now: () => number
+  /** Makes the call known to the code that serves it. */
+  readonly runInCall: <T>(call: ActiveCall, work: () => T) => T
+  /** Send the stack of a thrown error to the caller. Default false: it shows paths of this machine. */
+  readonly exposeStacks?: boolean | undefined
+  /** Told when the handler of a cast fails, since no caller waits for it. */
+  readonly onCastFailed?: ((error: RpcError) => void) | undefined
+}
+
+export interface HandlersStats {
+  /** Calls whose handler has not answered, cancelled ones included. */
+  readonly inFlight: number
+  readonly inFlightByService: Readonly<Record<string, number>>
+  /** Of those in flight: calls that were cancelled and still run. */
+  readonly cancelledRunning: number
+  /** Calls that were cancelled and ran on to a result. */
+  readonly ignoredCancel: number
+  readonly served: number
+  readonly refused: number
+}
+
+interface Entry {
+  readonly name: string
+  readonly methods: object
+  readonly only: ReadonlySet<string> | undefined
+  readonly admission: () => Admission
+  readonly reason: () => string | undefined
+  readonly use: readonly Middleware[]
+  readonly maxInFlight: number
+  readonly load: Load
+}
+
+interface Admitted {
+  readonly entry: Entry
+  readonly handler: AnyFunction
+}
+
+export class Handlers implements Dispatcher {
+  readonly #options: HandlersOptions
+  readonly #entries = new Map<string, Entry>()
+  readonly #load = new Load()
+  #cancelledRunning = 0
+  #ignoredCancel = 0
+  #served = 0
+  #refused = 0
+
+  constructor(options: HandlersOptions) {
+    this.#options = options
+  }
+
+  /** Makes a service callable. Throws INVALID_ARGUMENT for a name that cannot be used or is taken; nothing is changed then. */
+  provide(service: string, provided: Provided): void {
+    const { methods, only } = provided
+    this.#checkNew('service', service, methods)
+    const missing = only?.find((name) => tryMethod(methods, name) === undefined)
+    if (missing !== undefined) {
+      throw invalid(
+        `the implementation of '${service}' has no method '${missing}', which its contract names; ` +
+          'add the function, or take the method out of the contract',
+      )
+    }
+    const maxInFlight = provided.maxInFlight ?? IN_FLIGHT_MAX
+    if (!Number.isSafeInteger(maxInFlight) || maxInFlight < 1) {
+      throw invalid(`maxInFlight of '${service}' must be an integer above 0, got ${describe(provided.maxInFlight)}`)
+    }
+    this.#entries.set(service, {
+      name: service,
+      methods,
+      only: only === undefined ? undefined : new Set(only),
+      admission: provided.admission,
+      reason: provided.reason ?? (() => undefined),
+      use: [...(provided.use ?? [])],
+      maxInFlight,
+      load: new Load(),
+    })
+  }
+
+  /** Makes functions callable by address, with no status and no announcement. Throws as `provide`. */
+  expose(module: string, functions: object): void {
+    this.#checkNew('module', module, functions)
+    this.provide(module, { methods: functions, admission: () => 'running' })
+  }
+
+  /** Calls that run already run on. False when there was nothing of that name. */
+  remove(name: string): boolean {
+    return this.#entries.delete(name)
+  }
+
+  /** Resolves when no call of that service, or without a name of any, runs in this process. Never rejects. */
+  idle(name?: string): Promise<void> {
+    if (name === undefined) return this.#load.idle()
+    return this.#entries.get(name)?.load.idle() ?? Promise.resolve()
+  }
+
+  stats(): HandlersStats {
+    const inFlightByService: Record<string, number> = Object.create(null)
+    for (const { name, load } of this.#entries.values()) inFlightByService[name] = load.count
+    return {
+      inFlight: this.#load.count,
+      inFlightByService,
+      cancelledRunning: this.#cancelledRunning,
+      ignoredCancel: this.#ignoredCancel,
+      served: this.#served,
+      refused: this.#refused,
+    }
+  }
+
+  dispatch(call: IncomingCall, settle: (outcome: Outcome) => void): ((reason: CancelReason) => void) | undefined {
+    const admitted = this.#admit(call)
+    if (admitted instanceof RpcError) {
+      this.#refused++
+      settle({ ok: false, error: admitted })
+      return undefined
+    }
+    const { entry, handler } = admitted
+    const active = new ActiveCall(call, this.#options.now)
+    this.#begin(entry)
+    let result: unknown
+    let pending: Promise<unknown> | undefined
+    try {
+      result = this.#options.runInCall(active, () => invoke(entry, handler, active))
+      if (isThenable(result)) pending = Promise.resolve(result)
+    } catch (thrown) {
+      this.#end(entry, active, false)
+      settle(this.#failure(call, thrown))
+      return undefined
+    }
+    if (pending === undefined) {
+      this.#end(entry, active, true)
+      settle({ ok: true, value: result })
+      return undefined
+    }
+    pending.then(
+      (value) => {
+        this.#end(entry, active, true)
+        settle({ ok: true, value })
+      },
+      (thrown: unknown) => {
+        this.#end(entry, active, false)
+        settle(this.#failure(call, thrown))
+      },
+    )
+    return (reason) => this.#cancel(active, reason)
+  }
+
+  #admit(call: IncomingCall): Admitted | RpcError {
+    const entry = this.#entries.get(call.service)
+    if (entry === undefined) return this.#refusal('NOT_PROVIDED', `does not provide '${call.service}'`)
+    const admission = entry.admission()
+    if (admission !== 'running') return this.#closedFor(entry, admission)
+    const listed = entry.only === undefined || entry.only.has(call.method)
+    const handler = listed ? tryMethod(entry.methods, call.method) : undefined
+    if (handler === undefined) {
+      return this.#refusal('NO_METHOD', `has no method ${describe(call.method)} in '${call.service}'`)
+    }
+    if (call.deadlineAt <= this.#options.now()) {
+      return this.#refusal('DEADLINE_EXCEEDED', `got ${call.service}.${call.method} after its deadline`)
+    }
+    if (entry.load.count >= entry.maxInFlight) {
+      return this.#refusal('OVERLOADED', `already runs ${entry.maxInFlight} calls of '${call.service}'`)
+    }
+    return { entry, handler }
+  }
+
+  #closedFor(entry: Entry, admission: 'draining' | 'unavailable'): RpcError {
+    const reason = entry.reason()
+    const because = reason === undefined || reason === '' ? '' : `: ${reason}`
+    if (admission === 'draining') return this.#refusal('DRAINING', `is draining '${entry.name}'${because}`)
+    return this.#refusal('UNAVAILABLE', `does not run '${entry.name}' now${because}`)
+  }
+
+  #refusal(code: RpcError['code'], what: string): RpcError {
+    const { node } = this.#options
+    return new RpcError(code, `node '${node}' ${what}`, { executed: 'no', node })
+  }
+
+  #failure(call: IncomingCall, thrown: unknown): Outcome {
+    const { node, exposeStacks, onCastFailed } = this.#options
+    const remote: RemoteFailure = remoteFailure(thrown, exposeStacks === true)
+    const message = `${call.service}.${call.method} on '${node}' failed: ${remote.message}`
+    const error = new RpcError('REMOTE', message, { executed: 'yes', node, remote })
+    if (call.cast) onCastFailed?.(error)
+    return { ok: false, error }
+  }
+
+  #begin(entry: Entry): void {
+    this.#served++
+    entry.load.add()
+    this.#load.add()
+  }
+
+  #end(entry: Entry, active: ActiveCall, hasResult: boolean): void {
+    active.finish()
+    if (active.isCancelled()) {
+      this.#cancelledRunning--
+      if (hasResult) this.#ignoredCancel++
+    }
+    entry.load.remove()
+    this.#load.remove()
+  }
+
+  #cancel(active: ActiveCall, reason: CancelReason): void {
+    if (active.isFinished() || active.isCancelled()) return
+    this.#cancelledRunning++
+    active.cancel(reason)
+  }
+
+  #checkNew(kind: 'service' | 'module', name: string, functions: unknown): void {
+    const problem = nameProblem(name)
+    if (problem !== undefined) throw invalid(`the name of a ${kind} ${problem}`)
+    if (typeof functions !== 'object' || functions === null || Array.isArray(functions)) {
+      throw invalid(`${kind} '${name}' needs an object with functions, got ${describe(functions)}`)
+    }
+    if (this.#entries.has(name)) {
+      throw invalid(
+        `'${name}' is already provided or exposed by node '${this.#options.node}'; stop or remove it first, ` +
+          'or choose another name (services and modules share one set of names)',
+      )
+    }
+  }
+}
+
+function invoke(entry: Entry, handler: AnyFunction, active: ActiveCall): unknown {
+  const run = (): unknown => Reflect.apply(handler, entry.methods, active.args)
+  return entry.use.length === 0 ? run() : runMiddleware(entry.use, active, run)
+}
+
+function isThenable(value: unknown): boolean {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
+  return typeof (value as { readonly then?: unknown }).then === 'function'
+}
+
+function invalid(message: string): ShoalError {
+  return new ShoalError('INVALID_ARGUMENT', message)
+}

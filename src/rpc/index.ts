@@ -1,0 +1,25 @@
+/** The door of rpc: calling other nodes, and being called. */
+
+export type { CallContext, MiddlewareContext } from './active-call.js'
+export type { CallCbOptions, CallOptions, ModuleCallOptions, RemoteOptions, RetryOptions } from './call-options.js'
+export type { ServiceRef } from './call-plan.js'
+export type { NodeResult } from './caller.js'
+export {
+  type Contract,
+  defineService,
+  isContract,
+  type Method,
+  type MethodOptions,
+  type Methods,
+  method,
+  type ServiceClient,
+  type ServiceImpl,
+} from './contract.js'
+export { currentCall } from './current-call.js'
+export type { Candidate, Directory, PeerEvidence } from './directory.js'
+export type { Admission, HandlersStats, Provided } from './handlers.js'
+export type { LocalPassing } from './local-attempt.js'
+export { methodNames } from './method-lookup.js'
+export type { Middleware } from './middleware.js'
+export { Rpc, type RpcOptions, type RpcStats } from './rpc.js'
+export type { AnyApi, ApiStub, ContractStub, StubOptions } from './stub.js'

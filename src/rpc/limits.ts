@@ -1,0 +1,69 @@
+/** Every bound and time of the rpc transport, with its default. What happens at a bound is said where it is enforced. */
+import { FRAME_BYTES_MAX } from './frame.js'
+
+export interface RpcLimits {
+  /** Longest frame read or written; a call or result above it fails with TOO_LARGE. Default 16 MiB. */
+  readonly frameBytesMax: number
+  /**
+   * Bytes written on a connection and not taken by the kernel. A caller's new calls fail with OVERLOADED above it; a
+   * callee reads no more from that connection until they are gone. Default 16 MiB.
+   */
+  readonly unsentBytesMax: number
+  /** A connection whose other side takes nothing for this long is closed. Default 30 s. */
+  readonly stallMs: number
+  /** Calls in flight on one connection of a caller. Default 65,536. */
+  readonly outgoingCallsMax: number
+  /** Calls that wait for one peer's connection to open. Default 10,000. */
+  readonly waitingCallsMax: number
+  /** Calls of one connection that run on the callee; above it they are refused with OVERLOADED. Default 10,000. */
+  readonly incomingCallsMax: number
+  /** Connections that a caller keeps; the longest idle one makes room. Default 1,024. */
+  readonly outgoingConnectionsMax: number
+  /** Connections that a callee accepts; more are closed at once. Default 4,096. */
+  readonly incomingConnectionsMax: number
+  /** Of these, how many may not have said hello yet. Default 256. */
+  readonly anonymousConnectionsMax: number
+  /** How long a connection may take to say hello. Default 2 s. */
+  readonly helloMs: number
+  /** Connecting and the exchange of hellos. Default 1 s. */
+  readonly connectMs: number
+  /** First delay after a failed connect, with jitter. Default 50 ms, doubling. */
+  readonly backoffMs: number
+  /** Default 2 s. */
+  readonly backoffMsMax: number
+  /** A connection without a call for this long is closed. Default 60 s. */
+  readonly idleMs: number
+  /** Silence after a ping by which a connection to a member called dead is given up. Default 1 s. */
+  readonly probeMs: number
+}
+
+const DEFAULTS: RpcLimits = {
+  frameBytesMax: FRAME_BYTES_MAX,
+  unsentBytesMax: 16_777_216,
+  stallMs: 30_000,
+  outgoingCallsMax: 65_536,
+  waitingCallsMax: 10_000,
+  incomingCallsMax: 10_000,
+  outgoingConnectionsMax: 1_024,
+  incomingConnectionsMax: 4_096,
+  anonymousConnectionsMax: 256,
+  helloMs: 2_000,
+  connectMs: 1_000,
+  backoffMs: 50,
+  backoffMsMax: 2_000,
+  idleMs: 60_000,
+  probeMs: 1_000,
+}
+
+export function resolveRpcLimits(limits: Partial<RpcLimits> | undefined): RpcLimits {
+  return { ...DEFAULTS, ...limits }
+}
+
+/** Once a slab holds this much it leaves at once. */
+export const FLUSH_BYTES = 65_536
+/** How often deadlines are looked at: the precision of every timeout of a call. */
+export const SWEEP_MS = 25
+/** How often idle connections are. */
+export const HOUSEKEEPING_MS = 1_000
+/** How long the end of a connection may take before it is cut. */
+export const CLOSE_MS = 1_000

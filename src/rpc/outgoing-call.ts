@@ -1,0 +1,73 @@
+/**
+ * One try of a call on its way through a peer and a connection: where it is, and what that says about its execution.
+ * Settles its promise once; knows nothing of frames and sockets.
+ */
+import { type CallErrorCode, type Executed, RpcError } from '../errors.js'
+import type { CallRequest } from './call.js'
+import { withoutStack } from './error-values.js'
+
+/** Who holds the call at the moment, and gives it up when its signal is aborted. */
+export interface CallHolder {
+  abort(call: OutgoingCall): void
+}
+
+/** Told when the call is over, whatever way. */
+export interface CallOwner {
+  settled(call: OutgoingCall): void
+}
+
+export class OutgoingCall {
+  /** Given by the connection that sends it. */
+  id = 0
+  /** The outbox epoch in which the request was written into the slab; it went to the socket when that epoch ended. */
+  epoch = -1
+  /** Where in the slab the body of the request begins. */
+  bodyAt = 0
+  holder: CallHolder | undefined
+  isSettled = false
+  readonly node: string
+  readonly request: CallRequest
+  /** The arguments, encoded: kept only while the call waits for its connection. */
+  payload: Uint8Array | undefined
+  readonly #owner: CallOwner
+  readonly #resolve: (value: unknown) => void
+  readonly #reject: (error: RpcError) => void
+
+  constructor(
+    target: { readonly node: string; readonly request: CallRequest; readonly owner: CallOwner },
+    resolve: (value: unknown) => void,
+    reject: (error: RpcError) => void,
+  ) {
+    this.node = target.node
+    this.request = target.request
+    this.#owner = target.owner
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  get deadlineAt(): number {
+    return this.request.deadlineAt
+  }
+
+  succeed(value: unknown): void {
+    if (this.#settle()) this.#resolve(value)
+  }
+
+  fail(error: RpcError): void {
+    if (this.#settle()) this.#reject(error)
+  }
+
+  /** Fails with a framework status. */
+  refuse(code: CallErrorCode, executed: Executed, message: string): void {
+    this.fail(withoutStack(() => new RpcError(code, message, { executed, node: this.node })))
+  }
+
+  #settle(): boolean {
+    if (this.isSettled) return false
+    this.isSettled = true
+    this.holder = undefined
+    this.payload = undefined
+    this.#owner.settled(this)
+    return true
+  }
+}

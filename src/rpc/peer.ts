@@ -1,0 +1,209 @@
+/**
+ * One boot of one node at one address, as a target of calls: at most one dial at a time, calls that wait for it, the
+ * pause after a failed one. What happens on an open connection is the connection's business.
+ */
+import type { HostPort } from '../address.js'
+import { backoffMs, type Random } from '../random.js'
+import {
+  Connection,
+  type ConnectionEnd,
+  type ConnectionOptions,
+  type ConnectionOwner,
+  type ConnectionStats,
+} from './connection.js'
+import type { PeerEvidence } from './directory.js'
+import type { CallHolder, OutgoingCall } from './outgoing-call.js'
+
+export interface PeerTarget {
+  readonly node: string
+  readonly bootId: string
+  readonly address: string
+}
+
+export interface PeerOptions {
+  readonly target: PeerTarget
+  readonly hostPort: HostPort
+  readonly connection: ConnectionOptions
+  readonly random: Random
+  readonly onEvidence: (evidence: PeerEvidence) => void
+  /** Asked before a dial: false when the node has as many connections as it may have. */
+  readonly mayDial: () => boolean
+  /** A connection is gone. */
+  readonly onClosed: () => void
+}
+
+export interface PeerStats extends PeerTarget {
+  readonly waiting: number
+  /** Connects that failed since the last one that worked. */
+  readonly failures: number
+  readonly connections: readonly ConnectionStats[]
+}
+
+export class Peer implements ConnectionOwner, CallHolder {
+  readonly target: PeerTarget
+  readonly #options: PeerOptions
+  readonly #waiting = new Set<OutgoingCall>()
+  #waitingBytes = 0
+  /** The one that new calls use, or are waiting for. */
+  #current: Connection | undefined
+  /** Those that only finish what they have. */
+  readonly #leaving = new Set<Connection>()
+  #failures = 0
+  #retryAt = Number.NEGATIVE_INFINITY
+  #lastFailure = ''
+
+  constructor(options: PeerOptions) {
+    this.#options = options
+    this.target = options.target
+  }
+
+  get connectionCount(): number {
+    return this.#leaving.size + (this.#current === undefined ? 0 : 1)
+  }
+
+  /** When its connection was last used; `undefined` unless it has one that does nothing. */
+  idleSince(): number | undefined {
+    const current = this.#current
+    return current?.isReady && current.pendingCount === 0 ? current.lastUsedAt : undefined
+  }
+
+  /** True when forgetting it loses nothing. */
+  isForgettable(now: number): boolean {
+    // The number of failures decides the next pause, and must outlive the present one.
+    const isForgiven = now >= this.#retryAt + 2 * this.#options.connection.limits.backoffMsMax
+    return this.connectionCount === 0 && this.#waiting.size === 0 && isForgiven
+  }
+
+  stats(): PeerStats {
+    const all = this.#current === undefined ? [...this.#leaving] : [this.#current, ...this.#leaving]
+    return {
+      ...this.target,
+      waiting: this.#waiting.size,
+      failures: this.#failures,
+      connections: all.map((connection) => connection.stats()),
+    }
+  }
+
+  /** Sends the call, has it wait for the connection, or refuses it. */
+  send(call: OutgoingCall, payload: Uint8Array, now: number): void {
+    if (this.#current?.isReady) {
+      this.#current.send(call, payload, now)
+      return
+    }
+    if (this.#current === undefined && !this.#tryDial(call, now)) return
+    const { waitingCallsMax, unsentBytesMax } = this.#options.connection.limits
+    if (this.#waiting.size >= waitingCallsMax || this.#waitingBytes + payload.length > unsentBytesMax) {
+      call.refuse('OVERLOADED', 'no', `${this.#waiting.size} calls wait for a connection to ${call.node}`)
+      return
+    }
+    call.holder = this
+    call.payload = new Uint8Array(payload)
+    this.#waiting.add(call)
+    this.#waitingBytes += payload.length
+  }
+
+  abort(call: OutgoingCall): void {
+    if (this.#drop(call)) call.refuse('CANCELLED', 'no', 'the signal was aborted before the call was sent')
+  }
+
+  /** Returns whether there is something to look at again soon. */
+  sweep(now: number): boolean {
+    for (const call of this.#waiting)
+      if (call.deadlineAt <= now && this.#drop(call))
+        call.refuse('DEADLINE_EXCEEDED', 'no', `no connection to ${call.node} before the deadline`)
+    let busy = this.#waiting.size > 0
+    for (const connection of this.#leaving) {
+      if (connection.sweep(now)) busy = true
+      else if (this.#waiting.size === 0) connection.end('CONNECTION_LOST', 'the connection was retired')
+    }
+    if (this.#current?.sweep(now)) busy = true
+    const idleSince = this.idleSince()
+    if (idleSince !== undefined && now - idleSince >= this.#options.connection.limits.idleMs) this.retire()
+    return busy
+  }
+
+  probe(now: number): void {
+    this.#current?.probe(now)
+    for (const connection of this.#leaving) connection.probe(now)
+  }
+
+  /** Takes no more calls; what runs on its connection goes on to its end. */
+  retire(): void {
+    const current = this.#current
+    if (current === undefined) return
+    this.#current = undefined
+    this.#leaving.add(current)
+    if (current.pendingCount === 0 && this.#waiting.size === 0)
+      current.end('CONNECTION_LOST', 'the connection was idle')
+  }
+
+  close(): void {
+    for (const call of [...this.#waiting]) if (this.#drop(call)) call.refuse('CLOSED', 'no', 'this node was closed')
+    this.#current?.end('CLOSED', 'this node was closed')
+    for (const connection of this.#leaving) connection.end('CLOSED', 'this node was closed')
+  }
+
+  /** Does not wait for the other side any longer. */
+  destroy(): void {
+    this.#current?.destroy()
+    for (const connection of this.#leaving) connection.destroy()
+  }
+
+  connectionReady(connection: Connection): void {
+    this.#failures = 0
+    const now = this.#options.connection.now()
+    for (const call of [...this.#waiting]) {
+      const payload = call.payload
+      if (this.#drop(call) && payload !== undefined) connection.send(call, payload, now)
+    }
+  }
+
+  connectionLeaving(connection: Connection): void {
+    if (this.#current !== connection) return
+    this.#current = undefined
+    this.#leaving.add(connection)
+  }
+
+  connectionClosed(connection: Connection, end: ConnectionEnd): void {
+    this.#leaving.delete(connection)
+    if (this.#current === connection) this.#current = undefined
+    if (end.errorCode === 'ECONNREFUSED') this.#options.onEvidence('refused')
+    else if (end.unexpected && (end.wasReady || end.errorCode === 'ECONNRESET')) this.#options.onEvidence('reset')
+    if (!end.wasReady) this.#dialFailed(end.message)
+    this.#options.onClosed()
+  }
+
+  #tryDial(call: OutgoingCall, now: number): boolean {
+    if (now < this.#retryAt) {
+      const wait = Math.ceil(this.#retryAt - now)
+      call.refuse('UNREACHABLE', 'no', `${call.node} is tried again in ${wait} ms; last time: ${this.#lastFailure}`)
+      return false
+    }
+    if (!this.#options.mayDial()) {
+      call.refuse('OVERLOADED', 'no', 'this node has as many connections as it may have')
+      return false
+    }
+    try {
+      this.#current = new Connection(this.#options.connection, this)
+    } catch (error) {
+      const message = error instanceof Error ? error.message : 'the address cannot be used'
+      this.#dialFailed(message)
+      call.refuse('UNREACHABLE', 'no', message)
+    }
+    return this.#current !== undefined
+  }
+
+  #dialFailed(message: string): void {
+    const { limits, now } = this.#options.connection
+    this.#lastFailure = message
+    this.#retryAt = now() + backoffMs(this.#failures++, limits.backoffMs, limits.backoffMsMax, this.#options.random)
+    for (const call of [...this.#waiting]) if (this.#drop(call)) call.refuse('UNREACHABLE', 'no', message)
+  }
+
+  /** Takes a call out of the queue; false when it was not in it. */
+  #drop(call: OutgoingCall): boolean {
+    if (!this.#waiting.delete(call)) return false
+    this.#waitingBytes -= call.payload?.length ?? 0
+    return true
+  }
+}

@@ -1,0 +1,257 @@
+/**
+ * The calling side's transport: an `Attempt` for remote candidates, over one connection per peer. Owns the connections,
+ * the one sweep that ends calls at their deadlines, and the listeners on users' signals. Which candidate is tried, and
+ * whether another one is, is decided elsewhere.
+ */
+import { tryParseHostPort } from '../address.js'
+import { monotonicMs } from '../clock.js'
+import { RpcError } from '../errors.js'
+import type { Random } from '../random.js'
+import { AbortWatch } from './abort-watch.js'
+import type { Attempt, CallRequest } from './call.js'
+import { Counters } from './counters.js'
+import { type Dial, dialTcp } from './dialer.js'
+import type { Candidate, PeerEvidence } from './directory.js'
+import { Flusher } from './flusher.js'
+import type { RpcIdentity } from './hello.js'
+import { CLOSE_MS, HOUSEKEEPING_MS, type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
+import { type CallOwner, OutgoingCall } from './outgoing-call.js'
+import { MsgpackCodec, type PayloadCodec } from './payload-codec.js'
+import { Peer, type PeerStats } from './peer.js'
+import { ValueError } from './values.js'
+
+export interface PeersOptions {
+  /** Read at every connect: the boot id may still change after construction. */
+  readonly identity: RpcIdentity
+  readonly random: Random
+  readonly limits?: Partial<RpcLimits> | undefined
+  readonly codec?: PayloadCodec | undefined
+  readonly dial?: Dial | undefined
+  /** What the connections show of a peer; `answered` comes at most every 200 ms per peer. */
+  readonly onEvidence?: ((node: string, evidence: PeerEvidence) => void) | undefined
+}
+
+export interface PeersStats {
+  readonly inFlight: number
+  readonly connections: number
+  readonly peers: readonly PeerStats[]
+  /** What was dropped or went wrong, by reason. */
+  readonly drops: Readonly<Record<string, number>>
+}
+
+const EVIDENCE_MS = 200
+
+export class Peers implements CallOwner {
+  readonly #options: PeersOptions
+  readonly #limits: RpcLimits
+  readonly #codec: PayloadCodec
+  readonly #counters = new Counters()
+  readonly #flusher = new Flusher()
+  readonly #aborts = new AbortWatch<OutgoingCall>((call) => call.holder?.abort(call))
+  /** By node name: the boot and address that new calls go to. */
+  readonly #peers = new Map<string, Peer>()
+  /** Earlier boots and addresses that still have something to finish. */
+  readonly #retired = new Set<Peer>()
+  #inFlight = 0
+  #sweepTimer: NodeJS.Timeout | undefined
+  #housekeepingTimer: NodeJS.Timeout | undefined
+  #closing: Promise<void> | undefined
+  #onAllClosed: (() => void) | undefined
+
+  constructor(options: PeersOptions) {
+    this.#options = options
+    this.#limits = resolveRpcLimits(options.limits)
+    this.#codec = options.codec ?? new MsgpackCodec({ payloadBytesMax: this.#limits.frameBytesMax })
+  }
+
+  /** One try on one remote instance. Never throws, and rejects at most a sweep (25 ms) after the deadline. */
+  readonly attempt: Attempt = (candidate, request) =>
+    new Promise((resolve, reject) => {
+      const call = new OutgoingCall({ node: candidate.node, request, owner: this }, resolve, reject)
+      this.#inFlight++
+      this.#start(call, candidate, request)
+    })
+
+  /** Membership calls the node dead: its connections are pinged, and ended after a second of silence. */
+  probe(node: string): void {
+    const now = monotonicMs()
+    for (const peer of this.#all()) if (peer.target.node === node) peer.probe(now)
+    this.#keepSweeping()
+  }
+
+  stats(): PeersStats {
+    return {
+      inFlight: this.#inFlight,
+      connections: this.#connectionCount(),
+      peers: this.#all().map((peer) => peer.stats()),
+      drops: this.#counters.snapshot(),
+    }
+  }
+
+  /** Fails every call with CLOSED and ends the connections; resolves when they are gone, within about a second. */
+  close(): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      clearInterval(this.#sweepTimer)
+      clearInterval(this.#housekeepingTimer)
+      const cut = setTimeout(() => {
+        for (const peer of this.#all()) peer.destroy()
+      }, CLOSE_MS)
+      this.#onAllClosed = () => {
+        clearTimeout(cut)
+        resolve()
+      }
+      for (const peer of this.#all()) peer.close()
+      this.#connectionClosed()
+    })
+    return this.#closing
+  }
+
+  settled(call: OutgoingCall): void {
+    this.#inFlight--
+    const { signal } = call.request
+    if (signal !== undefined) this.#aborts.remove(signal, call)
+  }
+
+  #start(call: OutgoingCall, candidate: Candidate, request: CallRequest): void {
+    const now = monotonicMs()
+    if (this.#closing !== undefined) call.refuse('CLOSED', 'no', 'this node was closed')
+    else if (request.signal?.aborted) call.refuse('CANCELLED', 'no', 'the signal was aborted before the call')
+    else if (request.deadlineAt <= now) call.refuse('DEADLINE_EXCEEDED', 'no', 'the deadline was over before the call')
+    else {
+      const payload = this.#encode(call, request)
+      const peer = payload === undefined ? undefined : this.#peerFor(candidate, call)
+      if (payload === undefined || peer === undefined) return
+      peer.send(call, payload, now)
+      if (request.signal !== undefined && !call.isSettled) this.#aborts.add(request.signal, call)
+      if (this.#sweepTimer === undefined) this.#keepSweeping()
+    }
+  }
+
+  #encode(call: OutgoingCall, request: CallRequest): Uint8Array | undefined {
+    try {
+      return this.#codec.encode(request.args, 'args')
+    } catch (error) {
+      const code = error instanceof ValueError && error.tooLarge ? 'TOO_LARGE' : 'INVALID_ARGUMENT'
+      const message = error instanceof Error ? error.message : 'the arguments cannot be sent'
+      call.fail(new RpcError(code, message, { executed: 'no', node: call.node, cause: error }))
+      return undefined
+    }
+  }
+
+  #peerFor(candidate: Candidate, call: OutgoingCall): Peer | undefined {
+    const known = this.#peers.get(candidate.node)
+    if (known?.target.address === candidate.address && known.target.bootId === candidate.bootId) return known
+    const hostPort = tryParseHostPort(candidate.address)
+    if (hostPort === undefined) {
+      call.refuse('UNREACHABLE', 'no', `'${candidate.address}' is no address of the form host:port`)
+      return undefined
+    }
+    if (known !== undefined) {
+      this.#retired.add(known)
+      known.retire()
+    }
+    const { node, bootId, address } = candidate
+    const target = { node, bootId, address }
+    const onEvidence = this.#evidenceOf(node)
+    const peer = new Peer({
+      target,
+      hostPort,
+      random: this.#options.random,
+      onEvidence,
+      mayDial: () => this.#mayDial(),
+      onClosed: () => this.#connectionClosed(),
+      connection: {
+        address: hostPort,
+        dial: this.#options.dial ?? dialTcp,
+        flusher: this.#flusher,
+        limits: this.#limits,
+        now: monotonicMs,
+        isLoneCall: () => this.#inFlight <= 1,
+        session: {
+          codec: this.#codec,
+          identity: this.#options.identity,
+          target,
+          counters: this.#counters,
+          onAnswer: () => onEvidence('answered'),
+        },
+      },
+    })
+    this.#peers.set(node, peer)
+    return peer
+  }
+
+  #evidenceOf(node: string): (evidence: PeerEvidence) => void {
+    const { onEvidence } = this.#options
+    if (onEvidence === undefined) return () => {}
+    let answeredAt = Number.NEGATIVE_INFINITY
+    return (evidence) => {
+      if (evidence === 'answered') {
+        const now = monotonicMs()
+        if (now - answeredAt < EVIDENCE_MS) return
+        answeredAt = now
+      }
+      onEvidence(node, evidence)
+    }
+  }
+
+  #mayDial(): boolean {
+    if (this.#connectionCount() < this.#limits.outgoingConnectionsMax) return true
+    let idlest: Peer | undefined
+    for (const peer of this.#peers.values()) {
+      const since = peer.idleSince()
+      if (since !== undefined && since < (idlest?.idleSince() ?? Number.POSITIVE_INFINITY)) idlest = peer
+    }
+    idlest?.retire()
+    return idlest !== undefined
+  }
+
+  #connectionCount(): number {
+    let count = 0
+    for (const peer of this.#peers.values()) count += peer.connectionCount
+    for (const peer of this.#retired) count += peer.connectionCount
+    return count
+  }
+
+  #connectionClosed(): void {
+    if (this.#closing === undefined && this.#onAllClosed === undefined) return
+    if (this.#connectionCount() === 0) this.#onAllClosed?.()
+  }
+
+  #all(): Peer[] {
+    return [...this.#peers.values(), ...this.#retired]
+  }
+
+  #keepSweeping(): void {
+    if (this.#closing !== undefined) return
+    this.#sweepTimer ??= setInterval(this.#sweepSoon, SWEEP_MS).unref()
+    this.#housekeepingTimer ??= setInterval(this.#sweepSoon, HOUSEKEEPING_MS).unref()
+  }
+
+  /** Sockets are read first: after a stall of this process the replies that came meanwhile must count. */
+  readonly #sweepSoon = (): void => {
+    setImmediate(this.#sweep)
+  }
+
+  readonly #sweep = (): void => {
+    if (this.#closing !== undefined) return
+    const now = monotonicMs()
+    let busy = this.#inFlight > 0
+    for (const peer of this.#all()) {
+      if (peer.sweep(now)) busy = true
+      if (peer.isForgettable(now)) this.#forget(peer)
+    }
+    if (busy) {
+      this.#keepSweeping()
+      return
+    }
+    clearInterval(this.#sweepTimer)
+    this.#sweepTimer = undefined
+    if (this.#peers.size > 0 || this.#retired.size > 0) return
+    clearInterval(this.#housekeepingTimer)
+    this.#housekeepingTimer = undefined
+  }
+
+  #forget(peer: Peer): void {
+    if (!this.#retired.delete(peer)) this.#peers.delete(peer.target.node)
+  }
+}

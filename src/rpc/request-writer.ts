@@ -1,0 +1,103 @@
+/**
+ * Puts a request into the outbox, and says beforehand what makes it impossible. The size is known before anything is
+ * written, because a frame that names its method must not be taken back.
+ */
+import type { CallErrorCode } from '../errors.js'
+import type { CallRequest } from './call.js'
+import { encodeRequestHead, HEADER_COUNT_MAX, HEADERS_BYTES_MAX, NO_HEADERS } from './envelope.js'
+import { FrameKind } from './frame.js'
+import { NAME_BYTES_MAX, type OutgoingMethods } from './method-table.js'
+import type { Outbox } from './outbox.js'
+import { announcedLength } from './outbox.js'
+import type { OutgoingCall } from './outgoing-call.js'
+
+const TTL_MS_MAX = 0xffff_ffff
+/** Flags, ttl and method number, then both names: an upper bound. */
+const HEAD_BYTES_MAX = 7 + 2 * (2 + NAME_BYTES_MAX)
+
+export interface RequestRefusal {
+  readonly code: CallErrorCode
+  readonly message: string
+}
+
+/** Why this request cannot be sent to a peer that reads frames of at most `frameBytesMax`; nothing was sent then. */
+export function requestRefusal(
+  request: CallRequest,
+  payloadBytes: number,
+  frameBytesMax: number,
+): RequestRefusal | undefined {
+  const { service, method, headers } = request
+  if (isTooLong(service) || isTooLong(method))
+    return { code: 'INVALID_ARGUMENT', message: `a service or method name is longer than ${NAME_BYTES_MAX} bytes` }
+  const headersBytes = headers === undefined ? 0 : headersBytesOf(headers)
+  if (headersBytes < 0)
+    return {
+      code: 'INVALID_ARGUMENT',
+      message: `headers are at most ${HEADER_COUNT_MAX} strings of ${HEADERS_BYTES_MAX} bytes together`,
+    }
+  const length = announcedLength(HEAD_BYTES_MAX + headersBytes + payloadBytes)
+  if (length <= frameBytesMax) return undefined
+  return {
+    code: 'TOO_LARGE',
+    message: `the arguments of ${service}.${method} take ${payloadBytes} bytes, the limit is ${frameBytesMax} with the envelope`,
+  }
+}
+
+/** Writes the request of a call that has its id. */
+export function writeRequest({
+  outbox,
+  methods,
+  call,
+  payload,
+  now,
+}: {
+  readonly outbox: Outbox
+  readonly methods: OutgoingMethods
+  readonly call: OutgoingCall
+  readonly payload: Uint8Array
+  readonly now: number
+}): void {
+  const { request } = call
+  const known = methods.tryGet(request)
+  const methodId = known ?? methods.define(request)
+  const mark = outbox.openFrame(FrameKind.request, call.id, HEAD_BYTES_MAX + payload.length)
+  call.epoch = outbox.epoch
+  call.bodyAt = outbox.writer.length
+  encodeRequestHead(outbox.writer, {
+    cast: request.cast,
+    // Rounded up: the callee must not give up before the caller does.
+    ttlMs: Math.min(TTL_MS_MAX, Math.max(1, Math.ceil(request.deadlineAt - now))),
+    methodId,
+    names: known === undefined ? request : undefined,
+    headers: request.headers ?? NO_HEADERS,
+  })
+  outbox.writer.raw(payload)
+  outbox.closeFrame(mark)
+}
+
+function isTooLong(name: string): boolean {
+  return name.length > NAME_BYTES_MAX || (name.length * 3 > NAME_BYTES_MAX && utf8Length(name) > NAME_BYTES_MAX)
+}
+
+/** -1 when they are too many, too long, or no strings. */
+function headersBytesOf(headers: Readonly<Record<string, string>>): number {
+  let bytes = 0
+  let count = 0
+  for (const key of Object.keys(headers)) {
+    const value: unknown = headers[key]
+    if (typeof value !== 'string' || ++count > HEADER_COUNT_MAX) return -1
+    bytes += 4 + utf8Length(key) + utf8Length(value)
+    if (bytes > HEADERS_BYTES_MAX) return -1
+  }
+  return bytes
+}
+
+/** An unpaired surrogate counts as the replacement character it is sent as. */
+function utf8Length(text: string): number {
+  let bytes = 0
+  for (const char of text) {
+    const code = char.codePointAt(0) ?? 0
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
+  }
+  return bytes
+}

@@ -1,0 +1,154 @@
+/**
+ * Passes over the instances of a service, again after a pause: while none takes the call (`unavailable`), and after other
+ * failures when the executed rule allows it (`error`). One deadline covers all passes and pauses. A pause is the largest
+ * `retryDelay` that still lets every pass happen before the deadline, so that a short timeout also gets its retries.
+ */
+import pRetry from 'p-retry'
+import { type CallErrorCode, isRpcError, RpcError } from '../errors.js'
+import { AbortWatch } from './abort-watch.js'
+import { AttemptHistory, mayTryAgain } from './attempt-history.js'
+import type { CallRequest } from './call.js'
+import type { RetryPolicy } from './call-options.js'
+import type { CallPlan } from './call-plan.js'
+
+/** Refusals that time may cure: an instance may come up, come back or get room. */
+const CURABLE: ReadonlySet<CallErrorCode> = new Set([
+  'NO_INSTANCES',
+  'NOT_PROVIDED',
+  'UNAVAILABLE',
+  'DRAINING',
+  'OVERLOADED',
+  'UNREACHABLE',
+])
+
+/** A policy without end still spreads its pauses as if it had so many passes. */
+const SPREAD_PASSES_MAX = 20
+
+export interface RetrierOptions {
+  /** One pass. */
+  readonly pass: (plan: CallPlan) => Promise<unknown>
+  readonly now: () => number
+}
+
+export class Retrier {
+  readonly #pass: (plan: CallPlan) => Promise<unknown>
+  readonly #now: () => number
+  readonly #pausing = new Set<Pause>()
+  readonly #aborts = new AbortWatch<Pause>((pause) => pause.stop('CANCELLED', 'its caller cancelled it'))
+  #closed = false
+
+  constructor({ pass, now }: RetrierOptions) {
+    this.#pass = pass
+    this.#now = now
+  }
+
+  /** The first pass costs nothing beyond itself; only its failure brings in the retries. */
+  run(plan: CallPlan, policy: RetryPolicy): Promise<unknown> {
+    const pauseMs = this.#pauseMs(plan, policy)
+    return this.#pass(plan).then(undefined, (error: unknown) => this.#again(error, { plan, policy, pauseMs }))
+  }
+
+  /** Calls in a pause reject with CLOSED at once; the rest end with their pass. */
+  close(): void {
+    this.#closed = true
+    for (const pause of this.#pausing) pause.stop('CLOSED', 'its node was closed')
+  }
+
+  /** Calls that wait for their next pass. */
+  pausing(): number {
+    return this.#pausing.size
+  }
+
+  async #again(firstError: unknown, { plan, policy, pauseMs }: Retry): Promise<unknown> {
+    const budget = { unavailable: policy.unavailable, error: policy.error }
+    const allowed = (error: RpcError): boolean => {
+      if (this.#closed || this.#now() + pauseMs >= plan.request.deadlineAt) return false
+      if (isUnavailable(error)) return budget.unavailable-- > 0
+      return mayTryAgain(error, plan.idempotent) && budget.error-- > 0
+    }
+    if (!isRpcError(firstError) || !allowed(firstError)) throw firstError
+    const history = new AttemptHistory()
+    const pause = new Pause(plan.request)
+    const pass = (attempt: number): Promise<unknown> => {
+      this.#leave(pause)
+      return attempt === 1 ? Promise.reject(firstError) : this.#pass(plan)
+    }
+    try {
+      return await pRetry(pass, {
+        retries: Number.POSITIVE_INFINITY,
+        factor: 1,
+        minTimeout: pauseMs,
+        signal: pause.signal,
+        shouldRetry: ({ error, attemptNumber }) => {
+          if (!isRpcError(error)) return false
+          const again = attemptNumber === 1 || allowed(error)
+          if (!again) return false
+          history.addPass(error)
+          this.#enter(pause)
+          return true
+        },
+      })
+    } catch (error) {
+      if (!isRpcError(error)) throw error
+      if (error !== pause.stoppedBy) history.addPass(error)
+      throw history.conclude(error)
+    } finally {
+      this.#leave(pause)
+    }
+  }
+
+  #enter(pause: Pause): void {
+    this.#pausing.add(pause)
+    const { signal } = pause.request
+    if (signal === undefined) return
+    if (signal.aborted) pause.stop('CANCELLED', 'its caller cancelled it')
+    else this.#aborts.add(signal, pause)
+  }
+
+  #leave(pause: Pause): void {
+    this.#pausing.delete(pause)
+    const { signal } = pause.request
+    if (signal !== undefined) this.#aborts.remove(signal, pause)
+  }
+
+  #pauseMs({ request }: CallPlan, { unavailable, error, delayMs }: RetryPolicy): number {
+    const passes = Math.min(unavailable + error + 1, SPREAD_PASSES_MAX)
+    return Math.max(1, Math.min(delayMs, (request.deadlineAt - this.#now()) / passes))
+  }
+}
+
+interface Retry {
+  readonly plan: CallPlan
+  readonly policy: RetryPolicy
+  readonly pauseMs: number
+}
+
+/** The time between two passes. Only then does it listen to the caller's signal: during a pass the pass does. */
+class Pause {
+  readonly request: CallRequest
+  stoppedBy: RpcError | undefined
+  readonly #controller = new AbortController()
+
+  constructor(request: CallRequest) {
+    this.request = request
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  stop(code: 'CANCELLED' | 'CLOSED', why: string): void {
+    const { service, method, signal } = this.request
+    this.stoppedBy = new RpcError(code, `${service}.${method} ended between two tries: ${why}`, {
+      executed: 'no',
+      cause: code === 'CANCELLED' ? signal?.reason : undefined,
+    })
+    this.#controller.abort(this.stoppedBy)
+  }
+}
+
+/** Every instance refused, or could not be reached, and none has begun the work. */
+function isUnavailable(error: RpcError): boolean {
+  if (error.executed !== 'no' || !CURABLE.has(error.code)) return false
+  return error.attempts.every((attempt) => attempt.executed === 'no' && CURABLE.has(attempt.code))
+}

@@ -1,0 +1,210 @@
+/**
+ * Calling and being called, as one object: the handlers of this process behind a listener, and the calling functions in
+ * front of local and remote attempts. Decides only which of the two an instance gets; owns what has to be closed.
+ */
+import { formatHostPort, type HostPort } from '../address.js'
+import { monotonicMs } from '../clock.js'
+import type { Random } from '../random.js'
+import type { Attempt } from './call.js'
+import {
+  type CallCbOptions,
+  type CallOptions,
+  type ModuleCallOptions,
+  type RemoteOptions,
+  type RetryOptions,
+  resolveRetry,
+} from './call-options.js'
+import type { CallSpec, ServiceRef } from './call-plan.js'
+import { Caller, type NodeResult, promised } from './caller.js'
+import type { Contract } from './contract.js'
+import { runInCall } from './current-call.js'
+import { CALL_TIMEOUT_MS, REMOTE_TIMEOUT_MS } from './deadline.js'
+import type { Directory, PeerEvidence } from './directory.js'
+import { Handlers, type HandlersStats, type Provided } from './handlers.js'
+import type { RpcLimits } from './limits.js'
+import { LocalAttempt, type LocalPassing } from './local-attempt.js'
+import { Peers, type PeersStats } from './peers.js'
+import { Retrier } from './retry.js'
+import { RpcServer, type RpcServerStats } from './server.js'
+import { type AnyApi, type ApiStub, type ContractStub, makeStub, type StubInvoke, type StubOptions } from './stub.js'
+
+/** So long callers may take to hear that this node goes, and to end their side of the connection. */
+const CLOSE_GRACE_MS = 100
+
+export interface RpcOptions {
+  readonly cluster: string
+  readonly node: string
+  readonly bootId: string
+  readonly directory: Directory
+  /** Where to listen; port 0 takes a free one. */
+  readonly bind: HostPort
+  readonly limits?: Partial<RpcLimits> | undefined
+  /** How values pass between caller and handler of this process. Default by reference. */
+  readonly local?: LocalPassing | undefined
+  /** Send the stack of a thrown error to the caller. Default false. */
+  readonly exposeStacks?: boolean | undefined
+  readonly random?: Random | undefined
+  /** What connections show of a peer. */
+  readonly onEvidence?: ((node: string, evidence: PeerEvidence) => void) | undefined
+  /** Trouble that no caller hears of: the handler of a cast failed. */
+  readonly onFault?: ((error: Error) => void) | undefined
+}
+
+export interface RpcStats {
+  readonly handlers: HandlersStats
+  readonly peers: PeersStats
+  readonly server: RpcServerStats
+  /** Calls to this process itself that wait for their handler. */
+  readonly localPending: number
+  /** Calls that wait for their next pass. */
+  readonly retryPauses: number
+}
+
+export class Rpc {
+  readonly #bind: HostPort
+  readonly #identity: { readonly cluster: string; readonly node: string; bootId: string }
+  readonly #handlers: Handlers
+  readonly #local: LocalAttempt
+  readonly #peers: Peers
+  readonly #server: RpcServer
+  readonly #caller: Caller
+  readonly #retrier: Retrier
+  readonly #stubs = new Map<ServiceRef, object>()
+  #address: string
+  #closing: Promise<void> | undefined
+
+  constructor(options: RpcOptions) {
+    const { cluster, node, bootId, limits, onEvidence, onFault, exposeStacks } = options
+    this.#bind = options.bind
+    this.#address = formatHostPort(options.bind)
+    this.#identity = { cluster, node, bootId }
+    this.#handlers = new Handlers({ node, now: monotonicMs, runInCall, exposeStacks, onCastFailed: onFault })
+    this.#local = new LocalAttempt({
+      dispatcher: this.#handlers,
+      node,
+      address: () => this.#address,
+      passing: options.local ?? 'reference',
+      now: monotonicMs,
+    })
+    this.#peers = new Peers({ identity: this.#identity, random: options.random ?? Math.random, limits, onEvidence })
+    this.#server = new RpcServer({ identity: this.#identity, dispatcher: this.#handlers, limits })
+    const attempt: Attempt = (candidate, request) =>
+      candidate.local ? this.#local.attempt(candidate, request) : this.#peers.attempt(candidate, request)
+    this.#caller = new Caller({ directory: options.directory, attempt, now: monotonicMs })
+    this.#retrier = new Retrier({ pass: (plan) => this.#caller.pass(plan), now: monotonicMs })
+  }
+
+  /** Binds the listener. Rejects with the socket's error; nothing is left open then. */
+  async listen(): Promise<HostPort> {
+    const bound = await this.#server.listen(this.#bind)
+    this.#address = formatHostPort(bound)
+    return bound
+  }
+
+  /** Throws INVALID_ARGUMENT, changing nothing. */
+  provide(service: string, provided: Provided): void {
+    this.#handlers.provide(service, provided)
+  }
+
+  /** Throws INVALID_ARGUMENT, changing nothing. */
+  expose(module: string, functions: object): void {
+    this.#handlers.expose(module, functions)
+  }
+
+  /** Calls that run already run on. False when there was nothing of that name. */
+  remove(name: string): boolean {
+    return this.#handlers.remove(name)
+  }
+
+  /** True when no call of the service, or without a name of any, was left running within `timeoutMs`. */
+  async drain(service: string | undefined, timeoutMs: number): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), timeoutMs)
+    })
+    try {
+      return await Promise.race([this.#handlers.idle(service).then(() => true), late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** One call on the first instance that takes it; with `retry` also in further passes. */
+  callCb(service: ServiceRef, method: string, args: readonly unknown[], options?: CallCbOptions): Promise<unknown> {
+    const spec = { service, method, args, options }
+    const retry = options?.retry
+    if (retry === undefined || retry === false) return this.#caller.callCb(spec)
+    return this.#retry(spec, retry === true ? {} : retry, CALL_TIMEOUT_MS)
+  }
+
+  /** All running instances in parallel; settled results in node order, `[]` if there are none. */
+  callCbAll(
+    service: ServiceRef,
+    method: string,
+    args: readonly unknown[],
+    options?: CallOptions,
+  ): Promise<NodeResult[]> {
+    return this.#caller.callCbAll({ service, method, args, options })
+  }
+
+  /** A function of an exposed module or service, on `nodes`, else on the nodes of `service`, else of the current call's. */
+  call(module: string, fn: string, args: readonly unknown[], options?: ModuleCallOptions): Promise<unknown> {
+    return this.#caller.call({ service: module, method: fn, args, options })
+  }
+
+  /** `callCb` with further passes while no instance takes the call. */
+  remote(service: ServiceRef, method: string, args: readonly unknown[], options?: RemoteOptions): Promise<unknown> {
+    return this.#retry({ service, method, args, options }, options ?? {}, REMOTE_TIMEOUT_MS)
+  }
+
+  /** The same object each time for one service, unless options are given. Throws INVALID_ARGUMENT. */
+  stub<C extends Contract>(service: C, options?: StubOptions): ContractStub<C>
+  stub<Api extends object = AnyApi>(service: string, options?: StubOptions): ApiStub<Api>
+  stub(service: ServiceRef, options?: StubOptions): object
+  stub(service: ServiceRef, options?: StubOptions): object {
+    const invoke: StubInvoke = (method, args, given) => this.remote(service, method, args, given)
+    if (options !== undefined) return makeStub(service, options, invoke)
+    const known = this.#stubs.get(service) ?? makeStub(service, {}, invoke)
+    this.#stubs.set(service, known)
+    return known
+  }
+
+  /** From now on this node is another boot: callees and callers that expect the earlier one are refused. */
+  setBootId(bootId: string): void {
+    this.#identity.bootId = bootId
+  }
+
+  /** Membership calls the node dead: its connections are pinged, and ended after a second of silence. */
+  probe(node: string): void {
+    this.#peers.probe(node)
+  }
+
+  stats(): RpcStats {
+    return {
+      handlers: this.#handlers.stats(),
+      peers: this.#peers.stats(),
+      server: this.#server.stats(),
+      localPending: this.#local.pending(),
+      retryPauses: this.#retrier.pausing(),
+    }
+  }
+
+  /** Ends everything; calls in flight reject with what is known of them. A second call gives the same promise. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#retrier.close()
+    this.#local.close()
+    await Promise.all([this.#server.close({ graceMs: CLOSE_GRACE_MS }), this.#peers.close()])
+  }
+
+  #retry(spec: CallSpec, retry: RetryOptions, defaultTimeoutMs: number): Promise<unknown> {
+    return promised(() => {
+      const plan = this.#caller.plan(spec, defaultTimeoutMs)
+      return this.#retrier.run(plan, resolveRetry(retry))
+    })
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * A service as an object: `await users.get('42')`. With a contract, or with `declare`, the names are known and it is a
+ * plain frozen object; otherwise any name is a method, and a Proxy makes them as they are asked for, but never one that
+ * `await`, JSON, string conversion or an inspector looks for. Does not know how a call is made.
+ */
+import { ShoalError } from '../errors.js'
+import type { RemoteOptions } from './call-options.js'
+import { type ServiceRef, serviceName } from './call-plan.js'
+import { type Contract, isContract, methodNameProblem, type ServiceClient } from './contract.js'
+import { describe } from './names.js'
+
+const CACHED_METHODS_MAX = 1_000
+const INSPECT = Symbol.for('nodejs.util.inspect.custom')
+
+export interface StubOptions extends RemoteOptions {
+  /**
+   * The only methods there are; a call while no instance is available then fails at once instead of being retried,
+   * unless `retries` says otherwise.
+   */
+  readonly declare?: readonly string[] | undefined
+}
+
+/** Options for some calls: `users.$with({ timeout: 500 }).get('42')`. */
+interface WithOptions<Stub> {
+  $with(options: RemoteOptions): Stub
+}
+
+/** Stub of a contract. */
+export type ContractStub<C extends Contract> = ServiceClient<C> & WithOptions<ContractStub<C>>
+
+/** Stub of a service known by name, with the methods of `Api` if one is given. */
+export type ApiStub<Api extends object> = WithOptions<ApiStub<Api>> & {
+  readonly [Name in keyof Api]: Api[Name] extends (...args: infer Args) => infer Result
+    ? (...args: Args) => Promise<Awaited<Result>>
+    : never
+}
+
+/** Any method, any arguments. */
+export interface AnyApi {
+  readonly [method: string]: (...args: unknown[]) => unknown
+}
+
+/** Makes the call behind a stub's method; never throws. */
+export type StubInvoke = (method: string, args: readonly unknown[], options: RemoteOptions) => Promise<unknown>
+
+type StubMethod = (...args: unknown[]) => Promise<unknown>
+type AnyStub = Readonly<Record<string | symbol, unknown>>
+
+/** Makes a stub. Throws INVALID_ARGUMENT for a name that cannot be used. */
+export function makeStub(service: ServiceRef, options: StubOptions, invoke: StubInvoke): object {
+  const { declare, ...given } = options
+  const name = serviceName(service)
+  const declared = declare?.map((method) => checkDeclared(name, service, method))
+  const known = declared ?? (isContract(service) ? Object.keys(service.methods) : undefined)
+  const defaults: RemoteOptions = declare === undefined ? given : { retries: { unavailable: 0 }, ...given }
+  return known === undefined ? openStub(name, defaults, invoke) : closedStub({ name, known, defaults, invoke })
+}
+
+interface Closed {
+  readonly name: string
+  readonly known: readonly string[]
+  readonly defaults: RemoteOptions
+  readonly invoke: StubInvoke
+}
+
+function closedStub(closed: Closed): AnyStub {
+  const { name, known, defaults, invoke } = closed
+  const stub = bareStub(name, (options) => closedStub({ ...closed, defaults: { ...defaults, ...options } }))
+  for (const method of known) {
+    const call: StubMethod = (...args) => invoke(method, args, defaults)
+    Object.defineProperty(stub, method, { value: call, enumerable: true })
+  }
+  return Object.freeze(stub)
+}
+
+function openStub(name: string, defaults: RemoteOptions, invoke: StubInvoke): AnyStub {
+  const bare = Object.freeze(bareStub(name, (options) => openStub(name, { ...defaults, ...options }, invoke)))
+  const methods = new Map<string, StubMethod>()
+  return new Proxy(bare, {
+    get(target, key) {
+      if (typeof key === 'symbol' || key in target) return target[key]
+      const cached = methods.get(key)
+      if (cached !== undefined) return cached
+      if (methodNameProblem(key) !== undefined) return undefined
+      const call: StubMethod = (...args) => invoke(key, args, defaults)
+      if (methods.size < CACHED_METHODS_MAX) methods.set(key, call)
+      return call
+    },
+  })
+}
+
+/** What every stub has, none of it enumerable: JSON and comparison see only methods. */
+function bareStub(name: string, $with: (options: RemoteOptions) => AnyStub): Record<string | symbol, unknown> {
+  const text = `[stub ${name}]`
+  return Object.create(null, {
+    $with: { value: $with },
+    toString: { value: () => text },
+    [INSPECT]: { value: () => text },
+  })
+}
+
+function checkDeclared(name: string, service: ServiceRef, method: unknown): string {
+  const problem = methodNameProblem(method)
+  if (problem !== undefined) throw invalid(`method ${describe(method)} in 'declare' for '${name}' ${problem}`)
+  if (isContract(service) && !Object.hasOwn(service.methods, method as string)) {
+    throw invalid(`'declare' names '${method}', which the contract of '${name}' does not have`)
+  }
+  return method as string
+}
+
+function invalid(message: string): ShoalError {
+  return new ShoalError('INVALID_ARGUMENT', message)
+}
