@@ -6,7 +6,7 @@ import { hostname } from 'node:os'
 import { formatHostPort } from './address.js'
 import { monotonicMs, wallMs } from './clock.js'
 import { ShoalError } from './errors.js'
-import { Membership, resolveAdvertise } from './membership/index.js'
+import { isLoopback, Membership, resolveAdvertise } from './membership/index.js'
 import { ClusterLink } from './node/cluster-link.js'
 import { Emitter } from './node/emitter.js'
 import { type NodeOptions, type ResolvedOptions, resolveOptions } from './node/options.js'
@@ -26,6 +26,7 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
   const random = Math.random
   const options = resolveOptions(given, { env: process.env, hostname: hostname(), random })
   const { host } = await resolveAdvertise(options.advertise, { host: options.rpcBind.host, port: 1 })
+  warnIfExposed(host)
   const emitter = new Emitter<NodeEvents>()
   const feed = new ServiceFeed()
   const bootId = makeBootId(wallMs(), random)
@@ -67,6 +68,19 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
     await rpc.close()
     throw error
   }
+}
+
+let warned = false
+
+/** Once per process: neither gossip nor calls are encrypted or authenticated. */
+function warnIfExposed(host: string): void {
+  if (warned || isLoopback(host)) return
+  warned = true
+  process.emitWarning(
+    `gossip and calls at ${host} are neither encrypted nor authenticated: whoever reaches these ports can join and ` +
+      'call. Bind to a trusted network only.',
+    { type: 'SecurityWarning', code: 'SHOAL_INSECURE' },
+  )
 }
 
 interface Starting {

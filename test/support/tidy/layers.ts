@@ -28,7 +28,7 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/membership/seeds.ts': ['node', 'timers'],
   'src/membership/stream-transport.ts': ['node', 'timers'],
   'src/membership/udp-transport.ts': ['node'],
-  'src/node.ts': ['node', 'env', 'random', 'timers'],
+  'src/node.ts': ['node', 'env', 'process', 'random', 'timers'],
   'src/node/cluster-link.ts': ['log', 'timers'],
   'src/node/registration.ts': [],
   'src/node/shoal-node.ts': ['timers'],
