@@ -12,7 +12,7 @@ export interface HostPort {
 export function tryParseHostPort(text: string, defaultPort?: number): HostPort | undefined {
   const bracketed = /^\[([0-9a-fA-F:.%a-z]+)\](?::(\d{1,5}))?$/.exec(text)
   const plain = /^([^\s:[\]/]+)(?::(\d{1,5}))?$/.exec(text)
-  const bareV6 = /^[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$/.test(text) ? ([text, text, undefined] as const) : null
+  const bareV6 = text.includes(':') && parseV6(text) !== undefined ? ([text, text, undefined] as const) : null
   const match = bracketed ?? plain ?? bareV6
   if (match === null || match[1] === undefined) return undefined
   const port = match[2] === undefined ? defaultPort : Number(match[2])

@@ -20,8 +20,7 @@ export function isLoopback(host: string): boolean {
  * is resolved once. Rejects with INVALID_OPTION that says what to set.
  */
 export async function resolveAdvertise(advertise: string | undefined, bound: HostPort): Promise<HostPort> {
-  if (advertise === undefined)
-    return { host: isWildcard(bound.host) ? ownAddress(bound.host) : bound.host, port: bound.port }
+  if (advertise === undefined) return { host: await boundAddress(bound.host), port: bound.port }
   const wanted = tryParseHostPort(advertise, bound.port)
   if (wanted === undefined || wanted.port === 0) {
     throw new ShoalError('INVALID_OPTION', `advertise '${advertise}' is neither host nor host:port`)
@@ -32,11 +31,16 @@ export async function resolveAdvertise(advertise: string | undefined, bound: Hos
   return { host, port: wanted.port }
 }
 
+async function boundAddress(host: string): Promise<string> {
+  if (isWildcard(host)) return ownAddress(host)
+  return isIP(host) === 0 ? resolveName(host) : host
+}
+
 async function resolveName(name: string): Promise<string> {
   try {
     return (await lookup(name, { family: 4 }).catch(() => lookup(name))).address
   } catch (cause) {
-    throw new ShoalError('INVALID_OPTION', `advertise name '${name}' does not resolve`, { cause })
+    throw new ShoalError('INVALID_OPTION', `the name '${name}' to bind or advertise does not resolve`, { cause })
   }
 }
 

@@ -30,9 +30,9 @@ export class Burst {
 
   /** News came up: a round is due now, or as soon as a burst under way allows. */
   start(own: boolean, now: number): void {
-    const running = this.#step > 0 && this.#step < OFFSETS_MS.length
-    this.#ownNews = own || (running && this.#ownNews)
-    if (running && !own) {
+    const pending = this.#step < OFFSETS_MS.length
+    this.#ownNews = own || (pending && this.#ownNews)
+    if (pending && this.#step > 0 && !own) {
       // One more round soon is enough: the next ones serve the old news and the new alike.
       const nextAt = this.nextDeadline() ?? now
       this.#startedAt = Math.min(nextAt, now + OFFSETS_MS[1]) - OFFSETS_MS[1]

@@ -106,6 +106,12 @@ export type DelegateProtocol = 'plain' | 'serf' | readonly [min: number, max: nu
 export function versionsFor(delegate: DelegateProtocol): SwimConfig['vsn'] {
   if (delegate === 'plain') return [1, 5, 2, 0, 0, 0]
   if (delegate === 'serf') return [1, 5, 2, 2, 5, 4]
+  if (!Array.isArray(delegate) || delegate.length !== 3) {
+    throw new ShoalError(
+      'INVALID_OPTION',
+      `delegateProtocol ${String(delegate)} is none of 'plain', 'serf', [min, max, current]`,
+    )
+  }
   const [min, max, current] = delegate
   const inByte = delegate.every((version) => Number.isInteger(version) && version >= 0 && version <= 255)
   if (!inByte || min > current || current > max) {
@@ -119,10 +125,18 @@ export function versionsFor(delegate: DelegateProtocol): SwimConfig['vsn'] {
 
 type Tunable = Exclude<keyof SwimConfig, 'vsn'>
 const MAY_BE_ZERO: ReadonlySet<Tunable> = new Set(['indirectChecks', 'deadNodeReclaimMs', 'burstPacketsPerSecond'])
+const WHOLE: ReadonlySet<Tunable> = new Set([
+  'indirectChecks',
+  'gossipNodes',
+  'awarenessMax',
+  'packetBytesMax',
+  'queueMax',
+  'memberMax',
+])
 
 /** The profile with `changes` on top. Throws INVALID_OPTION that names the field, the value and the rule. */
 export function resolveSwimConfig(profile: Profile, changes: Partial<SwimConfig> = {}): SwimConfig {
-  const base = PROFILES[profile]
+  const base = Object.hasOwn(PROFILES, profile) ? PROFILES[profile] : undefined
   if (base === undefined) throw new ShoalError('INVALID_OPTION', `profile '${profile}' is none of lan, wan, local`)
   const config = { ...base, ...changes }
   for (const [key, value] of Object.entries(config)) {
@@ -142,7 +156,9 @@ function assertNumber(key: Tunable, value: number): void {
     throw new ShoalError('INVALID_OPTION', `'${key}' is no membership setting`)
   }
   const least = MAY_BE_ZERO.has(key) ? 0 : 1
-  if (!Number.isFinite(value) || value < least) {
-    throw new ShoalError('INVALID_OPTION', `${key} is ${String(value)}, it must be a number of at least ${least}`)
+  const isWhole = WHOLE.has(key)
+  if (!Number.isFinite(value) || value < least || (isWhole && !Number.isInteger(value))) {
+    const kind = isWhole ? 'a whole number' : 'a number'
+    throw new ShoalError('INVALID_OPTION', `${key} is ${String(value)}, it must be ${kind} of at least ${least}`)
   }
 }

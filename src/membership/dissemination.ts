@@ -8,12 +8,14 @@ interface Rumour {
   readonly key: string
   readonly bytes: Uint8Array
   transmits: number
-  /** Called once when the rumour has used up its transmissions; not when it was replaced or dropped. */
+  /** Called once when the rumour is told as often as it will be; not when it was replaced or dropped. */
   readonly onSpread: (() => void) | undefined
 }
 
 /** Once so many rumours in a row were too large for the rest of a packet, the packet is full enough. */
 const MISSES_MAX = 32
+/** Of one queue in one packet: two queues and a message share a compound, which holds 255. */
+const PARTS_MAX = 127
 
 export class TransmitQueue {
   readonly #capacity: number
@@ -49,7 +51,7 @@ export class TransmitQueue {
 
   /**
    * Takes rumours for one packet of `budget` bytes, each costing `overhead` more than its length, and counts the
-   * transmission. One that reached `limit` leaves the queue.
+   * transmission. One that reached `limit` leaves the queue. An infinite limit counts nothing.
    */
   take(budget: number, overhead: number, limit: number): Uint8Array[] {
     const taken: Rumour[] = []
@@ -61,17 +63,21 @@ export class TransmitQueue {
         if (cost <= left) {
           taken.push(rumour)
           left -= cost
-        } else if (++misses > MISSES_MAX) break
+        } else misses++
+        if (misses > MISSES_MAX || taken.length === PARTS_MAX) break
       }
-      if (misses > MISSES_MAX) break
+      if (misses > MISSES_MAX || taken.length === PARTS_MAX) break
     }
-    for (const rumour of taken) this.#countTransmit(rumour, limit)
+    if (limit < Number.POSITIVE_INFINITY) for (const rumour of taken) this.#countTransmit(rumour, limit)
     return taken.map((rumour) => rumour.bytes)
   }
 
+  /** Nobody is left to tell: whatever is queued counts as told. */
   clear(): void {
+    const told = [...this.#byKey.values()]
     this.#byKey.clear()
     this.#tiers.length = 0
+    for (const rumour of told) rumour.onSpread?.()
   }
 
   #countTransmit(rumour: Rumour, limit: number): void {

@@ -1,6 +1,6 @@
 /**
  * Spreads what is queued (SWIM 4.1): on every packet that leaves anyway, in bursts right after news came up, and at the
- * gossip ticks. Members' own rumours come first; user messages fill the rest and go to shoal nodes only. With nothing
+ * gossip ticks. User messages have a share of each packet to a shoal node, rumours the rest. With nothing
  * queued nothing is sent and no timer runs.
  */
 import { Burst } from './burst.js'
@@ -9,6 +9,7 @@ import { TransmitQueue } from './dissemination.js'
 import { isLive, isShoalNode, type MemberEntry } from './member.js'
 import type { Members } from './members.js'
 import type { Broadcast } from './payload.js'
+import type { Roster } from './roster.js'
 import { retransmitLimit } from './scaling.js'
 import { COMPOUND_HEADER_BYTES, COMPOUND_PART_BYTES } from './wire/compound.js'
 import { MESSAGE_TYPE } from './wire/messages.js'
@@ -17,10 +18,13 @@ export interface GossipParts {
   readonly config: SwimConfig
   readonly members: Members
   readonly self: string
-  readonly counts: { readonly liveCount: number; readonly shoalCount: number }
+  readonly counts: Pick<Roster, 'liveCount' | 'otherCount' | 'shoalCount'>
   /** Sends these messages to a member as one packet. */
   readonly send: (to: MemberEntry, parts: readonly Uint8Array[]) => void
 }
+
+/** Of a packet, for user messages when there are any. */
+const USER_SHARE = 1 / 3
 
 export class Gossip {
   readonly #parts: GossipParts
@@ -29,6 +33,7 @@ export class Gossip {
   readonly #burst: Burst
   #tickAt: number | undefined
   #lastTickAt: number
+  #oversized = 0
 
   constructor(parts: GossipParts, now: number) {
     this.#parts = parts
@@ -43,12 +48,13 @@ export class Gossip {
     return {
       rumours: this.#rumours.size,
       userMessages: this.#userMessages.size,
-      dropped: this.#rumours.dropped + this.#userMessages.dropped,
+      dropped: this.#rumours.dropped + this.#userMessages.dropped + this.#oversized,
     }
   }
 
   /** `bytes` is a whole message; `onSpread` is called when it has been sent as often as it will be. */
   addRumour(rumour: Broadcast & { readonly own: boolean }, now: number, onSpread?: () => void): void {
+    if (!this.#fits(rumour.bytes)) return
     this.#rumours.add(rumour.key, rumour.bytes, onSpread)
     this.#wake(rumour.own, now)
   }
@@ -58,6 +64,7 @@ export class Gossip {
     const message = new Uint8Array(bytes.length + 1)
     message[0] = MESSAGE_TYPE.user
     message.set(bytes, 1)
+    if (!this.#fits(message)) return
     this.#userMessages.add(key, message)
     this.#wake(own, now)
   }
@@ -65,13 +72,18 @@ export class Gossip {
   /** What may ride along on a packet to `target`, at most `budget` bytes with the compound's part headers. */
   piggyback(target: MemberEntry | undefined, budget: number): Uint8Array[] {
     const { config, counts } = this.#parts
-    const limit = retransmitLimit(config.retransmitMult, counts.liveCount)
-    const parts = this.#rumours.take(budget, COMPOUND_PART_BYTES, limit)
-    if (target === undefined || this.#userMessages.size === 0 || !isShoalNode(target)) return parts
-    let left = budget
-    for (const part of parts) left -= part.length + COMPOUND_PART_BYTES
-    const userLimit = retransmitLimit(config.retransmitMult, counts.shoalCount)
-    return [...parts, ...this.#userMessages.take(left, COMPOUND_PART_BYTES, userLimit)]
+    // What a dead member is told in case it lives does not use up what the living are to hear.
+    const counted = target === undefined || isLive(target)
+    const limit = counted ? retransmitLimit(config.retransmitMult, counts.liveCount) : Number.POSITIVE_INFINITY
+    const userLimit = counted ? retransmitLimit(config.retransmitMult, counts.shoalCount) : Number.POSITIVE_INFINITY
+    const carriesUser = target !== undefined && isShoalNode(target)
+    const takeUser = (room: number): Uint8Array[] =>
+      carriesUser ? this.#userMessages.take(room, COMPOUND_PART_BYTES, userLimit) : []
+    // A share is theirs: behind a storm of rumours they would wait until it is over.
+    const first = takeUser(budget * USER_SHARE)
+    const rumours = this.#rumours.take(budget - costOf(first), COMPOUND_PART_BYTES, limit)
+    const parts = [...rumours, ...first]
+    return first.length > 0 ? parts : [...parts, ...takeUser(budget - costOf(rumours))]
   }
 
   nextDeadline(): number | undefined {
@@ -89,13 +101,22 @@ export class Gossip {
     this.#rearm(now)
   }
 
+  /** What fits no packet would only block the queue: push/pull carries it. */
+  #fits(message: Uint8Array): boolean {
+    const { packetBytesMax } = this.#parts.config
+    if (message.length + COMPOUND_HEADER_BYTES + COMPOUND_PART_BYTES <= packetBytesMax) return true
+    this.#oversized++
+    return false
+  }
+
   #wake(own: boolean, now: number): void {
     this.#burst.start(own, now)
     this.#rearm(now)
   }
 
   #rearm(now: number): void {
-    if (this.#rumours.size + this.#userMessages.size === 0) {
+    // Without others all of it is kept: whoever is met first is news itself, and wakes the rest.
+    if (this.#rumours.size + this.#userMessages.size === 0 || !this.#hasListeners(now)) {
       this.#tickAt = undefined
       this.#burst.stop()
       return
@@ -106,30 +127,38 @@ export class Gossip {
   }
 
   #round(now: number): void {
-    const targets = this.#targets(now)
-    if (targets.length === 0) {
-      // Nobody to tell: whoever comes later learns all of it by push/pull.
-      this.#rumours.clear()
-      this.#userMessages.clear()
-      return
-    }
-    for (const target of targets) {
+    for (const target of this.#targets(now)) {
       const parts = this.piggyback(target, this.#parts.config.packetBytesMax - COMPOUND_HEADER_BYTES)
       if (parts.length > 0) this.#parts.send(target, parts)
     }
   }
 
+  /** The last member we lost must hear of it too: where two convicted each other, nobody else can tell them. */
+  #hasListeners(now: number): boolean {
+    const { counts, members } = this.#parts
+    return counts.otherCount > 0 || members.count((entry) => this.#isLost(entry, now)) > 0
+  }
+
+  #isLost(entry: MemberEntry, now: number): boolean {
+    return entry.state === 'dead' && now - entry.stateAt < this.#parts.config.gossipToTheDeadMs
+  }
+
   #targets(now: number): MemberEntry[] {
     const { config, members, self } = this.#parts
-    const listens = (entry: MemberEntry): boolean =>
-      entry.name !== self &&
-      (isLive(entry) || (entry.state === 'dead' && now - entry.stateAt < config.gossipToTheDeadMs))
-    const targets = members.pick(config.gossipNodes, listens)
+    const listens = (entry: MemberEntry): boolean => entry.name !== self && isLive(entry)
+    const targets = members.nextToTell(config.gossipNodes, listens)
+    targets.push(...members.pick(1, (entry) => this.#isLost(entry, now)))
     if (this.#userMessages.size === 0) return targets
     // In a mixed cluster the user messages need a fan-out of their own.
     const missing = config.gossipNodes - targets.filter(isShoalNode).length
-    if (missing === 0) return targets
+    if (missing <= 0) return targets
     const others = (entry: MemberEntry): boolean => listens(entry) && isShoalNode(entry) && !targets.includes(entry)
     return [...targets, ...members.pick(missing, others)]
   }
+}
+
+function costOf(parts: readonly Uint8Array[]): number {
+  let bytes = 0
+  for (const part of parts) bytes += part.length + COMPOUND_PART_BYTES
+  return bytes
 }

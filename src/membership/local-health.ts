@@ -2,6 +2,8 @@
  * How much this node trusts itself (Lifeguard 3.1; memberlist awareness.go): 0 is healthy, each sign of being slow
  * adds to it, each answered probe takes one off. The probe interval is stretched by it.
  */
+
+/** The score and what is scaled by it. */
 export class LocalHealth {
   readonly #limit: number
   #score = 0

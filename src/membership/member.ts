@@ -62,7 +62,7 @@ export function createEntry(name: string, identity: Identity, now: number): Memb
     meta: identity.meta,
     tags: {},
     vsn: identity.vsn,
-    incarnation: 0,
+    incarnation: -1, // below everything that can be heard
     state: 'dead',
     stateAt: now,
     rtt: undefined,

@@ -5,12 +5,16 @@
 import { type Random, randomInt, shuffle } from '../random.js'
 import { isLive, type MemberEntry } from './member.js'
 
+/** In a larger table fewer than asked for will do, as long as there is one. */
+const WALK_ALL_MAX = 64
+
 export class Members {
   readonly #random: Random
   readonly #limit: number
   readonly #byName = new Map<string, MemberEntry>()
   readonly #probeList: MemberEntry[] = []
   #probeIndex = 0
+  #gossipIndex = 0
 
   constructor(random: Random, limit: number) {
     this.#random = random
@@ -52,7 +56,9 @@ export class Members {
 
   /** The next member to probe, suspects included; undefined when there is none. Reshuffles after each round. */
   nextToProbe(except: string): MemberEntry | undefined {
-    for (let looked = 0; looked <= this.#probeList.length; looked++) {
+    // The rest of this round and the whole of the next: a live member may come last after the shuffle.
+    const looksMax = 2 * this.#probeList.length
+    for (let looked = 0; looked < looksMax; looked++) {
       if (this.#probeIndex >= this.#probeList.length) {
         this.#probeIndex = 0
         shuffle(this.#probeList, this.#random)
@@ -63,7 +69,22 @@ export class Members {
     return undefined
   }
 
-  /** Up to `count` distinct members that pass `accepts`, each equally likely. */
+  /**
+   * The next `count` members to gossip to. They are taken in turn from the shuffled list rather than drawn: a rumour
+   * that is sent k times reaches k different members, which in a small cluster is all of them.
+   */
+  nextToTell(count: number, accepts: (entry: MemberEntry) => boolean): MemberEntry[] {
+    const total = this.#probeList.length
+    const told: MemberEntry[] = []
+    for (let looked = 0; looked < total && told.length < count; looked++) {
+      this.#gossipIndex = (this.#gossipIndex + 1) % total
+      const entry = this.#probeList[this.#gossipIndex]
+      if (entry !== undefined && accepts(entry)) told.push(entry)
+    }
+    return told
+  }
+
+  /** Up to `count` distinct members that pass `accepts`, each about equally likely; none only if none passes. */
   pick(count: number, accepts: (entry: MemberEntry) => boolean): MemberEntry[] {
     const total = this.#probeList.length
     const picked: MemberEntry[] = []
@@ -73,7 +94,7 @@ export class Members {
       const entry = this.#probeList[randomInt(this.#random, total)]
       if (entry !== undefined && !picked.includes(entry) && accepts(entry)) picked.push(entry)
     }
-    if (picked.length === count || total > 64) return picked
+    if (picked.length >= count || (picked.length > 0 && total > WALK_ALL_MAX)) return picked
     const start = randomInt(this.#random, total)
     for (let i = 0; i < total && picked.length < count; i++) {
       const entry = this.#probeList[(start + i) % total]

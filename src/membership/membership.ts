@@ -54,6 +54,8 @@ export interface MembershipStats extends SwimStats {
   readonly packetsReceived: number
   readonly sendErrors: number
   readonly streamsRefused: number
+  /** Listeners of ours that threw. */
+  readonly listenerErrors: number
 }
 
 const DEFAULT_PORT = 7_946
@@ -74,7 +76,8 @@ export class Membership {
   readonly #driver: Driver
   readonly #seeds: SeedKeeper
   readonly #joins = new Map<number, (error: string | undefined) => void>()
-  readonly #onLeft = new Set<() => void>()
+  readonly #leaves = new Set<(told: boolean) => void>()
+  #listenerErrors = 0
   #closed: Promise<void> | undefined
 
   private constructor(options: MembershipOptions, bound: Bound) {
@@ -94,7 +97,7 @@ export class Membership {
       onNotice: (notice) => this.#report(notice, options.onNotice),
       onJoined: (id, error) => this.#settleJoin(id, error),
       onLeft: () => {
-        for (const resolve of this.#onLeft) resolve()
+        for (const finish of this.#leaves) finish(true)
       },
     })
     this.#seeds = new SeedKeeper({
@@ -171,12 +174,11 @@ export class Membership {
     return new Promise((resolve) => {
       const finish = (told: boolean): void => {
         clearTimeout(timer)
-        this.#onLeft.delete(onLeft)
+        this.#leaves.delete(finish)
         resolve({ told })
       }
-      const onLeft = (): void => finish(true)
       const timer = setTimeout(() => finish(false), timeoutMs)
-      this.#onLeft.add(onLeft)
+      this.#leaves.add(finish)
       this.#driver.input((swim, now) => swim.leave(now))
     })
   }
@@ -194,6 +196,7 @@ export class Membership {
       packetsReceived: this.#udp.received,
       sendErrors: this.#udp.sendErrors,
       streamsRefused: this.#streams.refused,
+      listenerErrors: this.#listenerErrors,
     }
   }
 
@@ -202,6 +205,7 @@ export class Membership {
     this.#driver.close()
     for (const settle of this.#joins.values()) settle('closed')
     this.#joins.clear()
+    for (const finish of this.#leaves) finish(false)
     await Promise.all([this.#udp.close(), this.#streams.close()])
   }
 
@@ -237,7 +241,13 @@ export class Membership {
 
   #report<T>(value: T, listener: ((value: T) => void) | undefined): void {
     if (log.enabled) log('%s %o', this.name, value)
-    listener?.(value)
+    try {
+      listener?.(value)
+    } catch (error) {
+      // The caller's fault must not end the timer or socket callback that we are in.
+      this.#listenerErrors++
+      log('%s listener failed: %o', this.name, error)
+    }
   }
 }
 

@@ -13,6 +13,7 @@ import type { Ping, StreamMessage } from './wire/messages.js'
 
 interface InFlight {
   readonly target: MemberEntry
+  readonly incarnation: number
   readonly seqNo: number
   readonly sentAt: number
   phase: 'direct' | 'indirect'
@@ -110,6 +111,7 @@ export class Prober {
     const deadlineAt = now + health.scale(config.probeIntervalMs)
     this.#inFlight = {
       target,
+      incarnation: target.incarnation,
       seqNo: outbound.nextSeqNo(),
       sentAt: now,
       phase: 'direct',
@@ -153,8 +155,9 @@ export class Prober {
     }
     this.#inFlight = undefined
     // Helpers that said nothing at all speak against us, not against the target (Lifeguard 3.1).
-    health.change(probe.nacksExpected > 0 ? probe.nacksExpected - probe.nacks : 1)
-    if (isLive(probe.target)) failed(probe.target, now)
+    health.change(probe.nacksExpected > 0 ? Math.max(0, probe.nacksExpected - probe.nacks) : 1)
+    // A higher incarnation since the ping is a sign of life.
+    if (isLive(probe.target) && probe.target.incarnation === probe.incarnation) failed(probe.target, now)
     this.#scheduleNext(now)
   }
 

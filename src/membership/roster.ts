@@ -3,6 +3,7 @@
  * `#becomeX` carries out everything that entering a state entails. Knows neither packets nor probes; what follows from
  * a change leaves through `RosterOutput`.
  */
+import { formatHostPort, ipFromBytes } from '../address.js'
 import { equalBytes } from '../bytes.js'
 import { unreachable } from '../errors.js'
 import type { SwimConfig } from './config.js'
@@ -54,7 +55,12 @@ export class Roster {
     return this.#liveCount
   }
 
-  /** Those of them that are shoal nodes. */
+  /** Alive and suspect members other than this node. */
+  get otherCount(): number {
+    return this.#self.leaving ? this.#liveCount : this.#liveCount - 1
+  }
+
+  /** Those of the live ones that are shoal nodes. */
   get shoalCount(): number {
     return this.#shoalCount
   }
@@ -151,6 +157,7 @@ export class Roster {
 
   updateMeta(meta: Uint8Array, now: number): void {
     this.#self.setMeta(meta)
+    if (this.#self.leaving) return
     this.#announceSelf(this.#self.incarnation, now)
   }
 
@@ -221,7 +228,7 @@ export class Roster {
     const verdict = this.#self.judgeAlive(alive)
     if (verdict === 'ignore') return
     const entry = this.#members.get(alive.node)
-    const address = entry === undefined ? '' : `${alive.addr.join('.')}:${alive.port}`
+    const address = formatHostPort({ host: ipFromBytes(alive.addr) ?? '', port: alive.port })
     this.#output.notice({ kind: 'foreign-self', meta: alive.meta, address })
     if (verdict === 'refute') this.#refute(alive.incarnation, now)
     else if (entry !== undefined) this.#reportConflict(entry)

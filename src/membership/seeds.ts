@@ -88,6 +88,7 @@ export class SeedKeeper {
 
   #scheduleNext(): void {
     if (this.#closed || this.#parts.seeds.length === 0) return
+    clearTimeout(this.#timer)
     const { random } = this.#parts
     const delay =
       this.#attempt === 0

@@ -9,6 +9,7 @@ import type { HostPort } from '../address.js'
 import { unreachable } from '../errors.js'
 import type { Random } from '../random.js'
 import type { SwimConfig } from './config.js'
+import { Corrections } from './corrections.js'
 import type { Effect, MemberEventType } from './effects.js'
 import { Gossip } from './gossip.js'
 import { LocalHealth } from './local-health.js'
@@ -74,8 +75,10 @@ export class Swim {
   readonly #responder: Responder
   readonly #sync: Sync
   readonly #outbound: Outbound
+  readonly #corrections: Corrections
   readonly #drops: Partial<Record<DropReason, number>> = {}
   #reapAt: number
+  #hasLeft = false
 
   constructor(options: SwimOptions, now: number) {
     const { config, name, identity, incarnation, random, payload } = options
@@ -90,6 +93,7 @@ export class Swim {
       self: this.#self,
       piggyback: (target, budget) => this.#gossip.piggyback(target, budget),
     })
+    this.#corrections = new Corrections(this.#members, this.#outbound, now)
     this.#roster = this.#createRoster()
     this.#gossip = this.#createGossip(now)
     const shared = { config, members: this.#members, health: this.#health, outbound: this.#outbound }
@@ -182,9 +186,9 @@ export class Swim {
 
   /** Tells the others; a `left` effect follows when that has been sent often enough, at once if nobody is there. */
   leave(now: number): void {
+    if (this.#hasLeft) this.#outbound.emit({ type: 'left' })
     this.#roster.leave(now)
     this.#gossip.handleTimeout(now)
-    if (this.#roster.liveCount === 0) this.#outbound.emit({ type: 'left' })
   }
 
   drain(): Effect[] {
@@ -242,9 +246,11 @@ export class Swim {
         break
       case 'suspect':
         this.#roster.handleSuspect(message, now)
+        this.#corrections.handleAccusation(message, from, now)
         break
       case 'dead':
         this.#roster.handleDead(message, now)
+        this.#corrections.handleAccusation(message, from, now)
         break
       case 'user':
         this.#handleUser(message.payload, now)
@@ -281,8 +287,17 @@ export class Swim {
     }
   }
 
+  /** Our leave is told, or the last member that could be told has gone; said once. */
+  #becomeLeft(): void {
+    if (this.#hasLeft) return
+    this.#hasLeft = true
+    this.#outbound.emit({ type: 'left' })
+  }
+
   #event(type: MemberEventType, entry: MemberEntry): void {
     this.#outbound.emit({ type: 'event', event: { type, member: snapshotOf(entry, this.#wallOffsetMs) } })
+    // Our own leave comes by here as well: with nobody left to tell it is done at once.
+    if (this.#self.leaving && this.#roster.otherCount === 0) this.#becomeLeft()
   }
 
   #createRoster(): Roster {
@@ -294,7 +309,7 @@ export class Swim {
       output: {
         rumour: (message, own, now) => {
           const ourLeave = message.type === 'dead' && message.node === this.#self.name
-          const onSpread = ourLeave ? () => this.#outbound.emit({ type: 'left' }) : undefined
+          const onSpread = ourLeave ? () => this.#becomeLeft() : undefined
           this.#gossip.addRumour({ key: message.node, bytes: encodeMessage(message), own }, now, onSpread)
         },
         event: (type, entry) => this.#event(type, entry),

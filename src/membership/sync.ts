@@ -35,6 +35,11 @@ interface Exchange {
 }
 
 const EXCHANGES_MAX = 64
+/**
+ * So long after a join the state is exchanged with some other member: the one we joined by may have been new itself, and
+ * user state that it lacked is not gossiped to us.
+ */
+const SECOND_OPINION_MS = 1_000
 
 export class Sync {
   readonly #parts: SyncParts
@@ -90,7 +95,10 @@ export class Sync {
     this.#exchanges.delete(id)
     const { rejected, rest } = this.#merge(reply, formatHostPort(exchange.to), now)
     if (rest !== undefined) this.#sendRest(exchange.to, rest)
-    if (exchange.reported) this.#parts.outbound.emit({ type: 'joined', id, error: rejected })
+    if (exchange.reported) {
+      this.#tickAt = Math.min(this.#tickAt, now + SECOND_OPINION_MS)
+      this.#parts.outbound.emit({ type: 'joined', id, error: rejected })
+    }
     return true
   }
 

@@ -1,6 +1,7 @@
 /** The only file that knows `node:dgram`: datagrams in and out. A datagram that cannot be sent is a lost one. */
 import { createSocket, type Socket } from 'node:dgram'
-import { isIPv6 } from 'node:net'
+import { lookup } from 'node:dns'
+import { isIP, isIPv6 } from 'node:net'
 import type { HostPort } from '../address.js'
 
 const RECEIVE_BUFFER_WANTED = 2 * 1024 * 1024
@@ -11,8 +12,13 @@ type Lookup = (
   options: unknown,
   callback: (error: Error | null, address: string, family: number) => void,
 ) => void
-// Members' addresses are literals; the default look-up would go through the resolver for each packet.
-const literalLookup: Lookup = (host, _options, callback) => callback(null, host, isIPv6(host) ? 6 : 4)
+// Members' addresses are literals; the default look-up would go through the resolver for each packet. Only the host to
+// bind to may be a name.
+const literalLookup: Lookup = (host, _options, callback) => {
+  const family = isIP(host)
+  if (family === 0) lookup(host, { family: 4 }, callback)
+  else callback(null, host, family)
+}
 
 export class UdpTransport {
   readonly #socket: Socket

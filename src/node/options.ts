@@ -3,6 +3,7 @@
  * argument comes first, then the environment (`SHOAL_CLUSTER`, `SHOAL_SEEDS`, `SHOAL_BIND`, `SHOAL_ADVERTISE`).
  */
 import { tryParseHostPort } from '../address.js'
+import { utf8Encode } from '../bytes.js'
 import { ShoalError } from '../errors.js'
 import type { DelegateProtocol, Profile, SwimConfig } from '../membership/index.js'
 import { type Random, randomInt } from '../random.js'
@@ -73,6 +74,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof NodeOptions>([
 ])
 const RPC_OPTION_NAMES: ReadonlySet<string> = new Set<keyof RpcNodeOptions>(['bind', 'exposeStacks'])
 const GOSSIP_PORT = 7_946
+const NAME_BYTES_MAX = 255
 
 /** Checks and completes the options. Throws INVALID_OPTION; what only the system can refuse comes later. */
 export function resolveOptions(options: NodeOptions, { env, hostname, random }: OptionSources): ResolvedOptions {
@@ -83,11 +85,7 @@ export function resolveOptions(options: NodeOptions, { env, hostname, random }: 
   return {
     ...options,
     cluster: requireCluster(options.cluster ?? env['SHOAL_CLUSTER']),
-    name:
-      options.name ??
-      `${hostname}-${randomInt(random, 36 ** 6)
-        .toString(36)
-        .padStart(6, '0')}`,
+    name: checkName(options.name ?? makeName(hostname, random)),
     bind,
     ...(advertise === undefined ? {} : { advertise }),
     seeds: checkSeeds(options.seeds ?? splitList(env['SHOAL_SEEDS'])),
@@ -107,7 +105,22 @@ function assertKnown(given: object, known: ReadonlySet<string>, what: string): v
 
 function requireCluster(cluster: unknown): string {
   if (typeof cluster === 'string') return cluster
-  throw invalid(`cluster must be a string: it keeps clusters apart. Set it, or SHOAL_CLUSTER; '' means unlabelled`)
+  throw invalid(
+    `cluster must be a string, got ${typeof cluster}: it keeps clusters apart. Set it, or SHOAL_CLUSTER; '' means unlabelled`,
+  )
+}
+
+function makeName(hostname: string, random: Random): string {
+  const suffix = randomInt(random, 36 ** 6).toString(36)
+  return `${hostname}-${suffix.padStart(6, '0')}`
+}
+
+function checkName(name: unknown): string {
+  if (typeof name !== 'string')
+    throw invalid(`name must be a string, got ${typeof name}; leave it out to have one made`)
+  const bytes = utf8Encode(name).length
+  if (bytes >= 1 && bytes <= NAME_BYTES_MAX) return name
+  throw invalid(`name '${name}' has ${bytes} bytes of UTF-8, it must have 1 to ${NAME_BYTES_MAX}`)
 }
 
 function splitList(text: string | undefined): string[] {
@@ -120,7 +133,8 @@ function splitList(text: string | undefined): string[] {
 
 function checkSeeds(seeds: unknown): readonly string[] {
   if (Array.isArray(seeds) && seeds.every((seed) => typeof seed === 'string')) return seeds
-  throw invalid('seeds must be an array of strings such as 10.0.0.5:7946 or dns://name:7946')
+  const got = typeof seeds === 'string' ? `'${seeds}'` : Array.isArray(seeds) ? 'other values in it' : typeof seeds
+  throw invalid(`seeds must be an array of strings such as 10.0.0.5:7946 or dns://name:7946, got ${got}`)
 }
 
 function checkTags(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

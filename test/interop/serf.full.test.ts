@@ -1,0 +1,203 @@
+/**
+ * Against real serf agents, which nobody here wrote: they must take a shoal node for one of their own, and it must see
+ * what happens to them.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createNode, type Member, type ShoalNode } from '../../src/index.js'
+import { Membership } from '../../src/membership/index.js'
+import { type SerfAgent, SerfCluster, type SerfMember, serfMissing } from '../support/serf.js'
+import { pause, until } from '../support/until.js'
+
+const HOSTS = ['127.0.0.11', '127.0.0.12', '127.0.0.13']
+const WATCH_MS = 30_000
+const LOOK_EVERY_MS = 250
+
+const missing = serfMissing()
+if (missing !== undefined) process.stderr.write(`\n!!! the interop tests with serf are skipped: ${missing}\n\n`)
+
+describe.skipIf(missing !== undefined)('a membership among serf agents', () => {
+  let cluster: SerfCluster
+  let membership: Membership
+
+  beforeAll(async () => {
+    cluster = await SerfCluster.start(HOSTS)
+    membership = await Membership.start({
+      cluster: '',
+      name: 'shoal-membership',
+      bind: '127.0.0.1:0',
+      delegateProtocol: 'serf',
+      seeds: cluster.agents.map(({ address }) => address),
+      tags: { role: 'shoal', colour: 'blue' },
+    })
+  })
+
+  afterAll(async () => {
+    await membership?.close()
+    await cluster?.stop()
+  })
+
+  it('joins by each of its seeds', async () => {
+    const results = await membership.joinSeeds()
+    expect(results.map(({ error }) => error)).toEqual([undefined, undefined, undefined])
+  })
+
+  it('sees the agents alive, with their tags', async () => {
+    await until('the three agents alive', () => aliveAgents(membership.members(), cluster).length === 3)
+    for (const agent of cluster.agents) {
+      const member = membership.member(agent.name)
+      expect(member).toMatchObject({ address: agent.address, tags: { of: agent.name }, rpcAddress: undefined })
+    }
+  })
+
+  it('is alive with its tags in every answer of every agent for 30 s', async () => {
+    const looks = await watch(cluster.agents, membership.name, (member) => {
+      expect(member.tags).toEqual({ role: 'shoal', colour: 'blue' })
+    })
+    expect(looks).toBeGreaterThan(20 * cluster.agents.length)
+    expect(aliveAgents(membership.members(), cluster)).toHaveLength(3)
+  })
+
+  it('shows new tags to every agent', async () => {
+    membership.setTags({ role: 'shoal', colour: 'green' })
+    for (const agent of cluster.agents) {
+      await until(`${agent.name} shows the new tags`, async () => {
+        return (await shown(agent, membership.name))?.tags['colour'] === 'green'
+      })
+    }
+  })
+
+  it('sees a killed agent dead', async () => {
+    await seesDeath(() => membership.members(), cluster)
+  })
+
+  it('is alive to no agent once it left', async () => {
+    const { told } = await membership.leave(5_000)
+    expect(told).toBe(true)
+    await seesNoMore(cluster.agents.slice(0, 2), membership.name)
+  })
+
+  it('gave no agent a reason to complain', () => {
+    expect(complaints(cluster)).toEqual([])
+  })
+})
+
+describe.skipIf(missing !== undefined)('a whole node among serf agents', () => {
+  let cluster: SerfCluster
+  let node: ShoalNode
+  let other: ShoalNode
+
+  beforeAll(async () => {
+    cluster = await SerfCluster.start(HOSTS)
+    const options = { cluster: '', bind: '127.0.0.1:0', delegateProtocol: 'serf', requireSeed: true } as const
+    const seeds = cluster.agents.map(({ address }) => address)
+    node = await createNode({ ...options, seeds, name: 'shoal-node', tags: { role: 'shoal' } })
+    other = await createNode({ ...options, seeds: [seeds[0]!], name: 'shoal-other' })
+    await node.provide('echo', { say: (text: string) => text })
+  })
+
+  afterAll(async () => {
+    await Promise.all([node?.close(), other?.close()])
+    await cluster?.stop()
+  })
+
+  it('finds the other node of its kind through the agents, and is called by it', async () => {
+    await other.waitForServices(['echo'])
+    expect(await other.callCb('echo', 'say', ['through serf'])).toBe('through serf')
+  })
+
+  it('is alive with its tags in every answer of every agent for 30 s, while services come and go', async () => {
+    let changes = 0
+    const looks = await watch(cluster.agents, node.name, async (member) => {
+      expect(member.tags['role']).toBe('shoal')
+      expect(member.tags['_rpc']).toBe(node.rpcAddress)
+      expect(member.tags['_b']).toBeTypeOf('string')
+      const registration = await node.provide(`passing-${changes++}`, { ping: () => 'pong' })
+      await registration.stop()
+    })
+    expect(looks).toBeGreaterThan(20 * cluster.agents.length)
+    expect(changes).toBe(looks)
+    expect(aliveAgents(node.members(), cluster)).toHaveLength(3)
+    expect(node.getNodes('echo')).toEqual(['shoal-node'])
+  })
+
+  it('sees a killed agent dead', async () => {
+    await seesDeath(() => node.members(), cluster)
+    expect(node.members().find(({ name }) => name === 'shoal-other')?.state).toBe('alive')
+  })
+
+  it('is alive to no agent once it left', async () => {
+    await node.leave()
+    await seesNoMore(cluster.agents.slice(0, 2), node.name)
+  })
+
+  it('gave no agent a reason to complain', () => {
+    expect(complaints(cluster)).toEqual([])
+  })
+})
+
+/** Asks every agent over and over; each answer must show the node alive and pass `check`. Gives the number of answers. */
+async function watch(
+  agents: readonly SerfAgent[],
+  name: string,
+  check: (member: SerfMember) => void | Promise<void>,
+): Promise<number> {
+  const endAt = performance.now() + WATCH_MS
+  let looks = 0
+  while (performance.now() < endAt) {
+    for (const agent of agents) {
+      const member = await shown(agent, name)
+      expect(member?.status, `at ${agent.name} after ${looks} answers`).toBe('alive')
+      await check(member!)
+      looks++
+    }
+    await pause(LOOK_EVERY_MS)
+  }
+  return looks
+}
+
+async function shown(agent: SerfAgent, name: string): Promise<SerfMember | undefined> {
+  return (await agent.members()).find((member) => member.name === name)
+}
+
+/** Serf calls a node that left without its own leave intent `failed`. */
+async function seesNoMore(agents: readonly SerfAgent[], name: string): Promise<void> {
+  for (const agent of agents) {
+    await until(`${agent.name} no longer shows it alive`, async () => {
+      const status = (await shown(agent, name))?.status
+      return status === 'left' || status === 'failed'
+    })
+  }
+}
+
+function aliveAgents(members: readonly Member[], cluster: SerfCluster): readonly Member[] {
+  return members.filter(({ name, state }) => state === 'alive' && cluster.agents.some((agent) => agent.name === name))
+}
+
+/** Kills the last agent; the two others must stay alive in our eyes all the while. */
+async function seesDeath(members: () => readonly Member[], cluster: SerfCluster): Promise<void> {
+  const victim = cluster.agents.at(-1)!
+  const stateOf = (name: string) => members().find((member) => member.name === name)?.state
+  await victim.kill()
+  const wronged = new Set<string>()
+  await until(
+    `${victim.name} is seen dead`,
+    () => {
+      for (const { name } of cluster.agents) if (name !== victim.name && stateOf(name) !== 'alive') wronged.add(name)
+      return stateOf(victim.name) === 'dead'
+    },
+    { within: 60_000, show: members },
+  )
+  expect([...wronged]).toEqual([])
+}
+
+/** Warnings and errors of the agents, but for what they say of each other: joining at the start, and the one that was killed. */
+function complaints(cluster: SerfCluster): string[] {
+  const ofEachOther = /serf-\d|127\.0\.0\.1[123]:|join/i
+  return cluster.agents.flatMap((agent) =>
+    agent.log
+      .split('\n')
+      .filter((line) => /\[(WARN|ERR|ERROR)\]/.test(line))
+      .filter((line) => line.includes('shoal') || line.includes('127.0.0.1:') || !ofEachOther.test(line))
+      .map((line) => `${agent.name}: ${line}`),
+  )
+}

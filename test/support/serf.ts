@@ -1,0 +1,152 @@
+/**
+ * A cluster of real serf agents on loopback addresses. Owns their processes: each is killed by its own id when the
+ * cluster is stopped, and when this process ends in whatever way it can notice.
+ */
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { promisify } from 'node:util'
+import { until } from './until.js'
+
+const run = promisify(execFile)
+/** How often a port that is free for TCP is tried for UDP too. */
+const PORT_TRIES = 20
+
+export interface SerfMember {
+  readonly name: string
+  readonly addr: string
+  readonly port: number
+  readonly tags: Readonly<Record<string, string>>
+  readonly status: 'alive' | 'failed' | 'left' | 'leaving' | 'none'
+}
+
+/** Why there is no serf to test with; `undefined` when there is one. */
+export function serfMissing(): string | undefined {
+  const { error, status } = spawnSync('serf', ['version'], { stdio: 'ignore' })
+  if (error === undefined && status === 0) return undefined
+  return `the 'serf' binary (Debian package serf) does not run here: ${error?.message ?? `it exits with ${status}`}`
+}
+
+export class SerfAgent {
+  readonly name: string
+  /** Where it gossips. */
+  readonly address: string
+  readonly #rpcAddress: string
+  readonly #process: ChildProcess
+  #log = ''
+
+  constructor({ name, address, rpcAddress, join }: AgentPlan) {
+    this.name = name
+    this.address = address
+    this.#rpcAddress = rpcAddress
+    const flags = ['-node', name, '-bind', address, '-rpc-addr', rpcAddress, '-log-level', 'debug']
+    const joins = join.flatMap((seed) => ['-retry-join', seed])
+    this.#process = spawn('serf', ['agent', ...flags, '-tag', `of=${name}`, '-retry-interval', '1s', ...joins])
+    for (const stream of [this.#process.stdout, this.#process.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.#log += chunk.toString()
+      })
+    }
+  }
+
+  get log(): string {
+    return this.#log
+  }
+
+  /** What `serf members` prints for this agent. */
+  async members(): Promise<readonly SerfMember[]> {
+    const flags = ['members', '-format', 'json', '-rpc-addr', this.#rpcAddress]
+    const { stdout } = await run('serf', flags, { timeout: 10_000 })
+    return (JSON.parse(stdout) as { members: readonly (Omit<SerfMember, 'addr'> & { addr: string })[] }).members
+  }
+
+  /** SIGKILL, and waits for its end. Does nothing to one that has ended. */
+  async kill(): Promise<void> {
+    if (this.#process.pid === undefined || this.#process.exitCode !== null || this.#process.signalCode !== null) return
+    const exited = once(this.#process, 'exit')
+    this.#process.kill('SIGKILL')
+    await exited
+  }
+
+  /** For the end of this process, when nothing can be waited for. */
+  killNow(): void {
+    this.#process.kill('SIGKILL')
+  }
+}
+
+export class SerfCluster {
+  readonly agents: readonly SerfAgent[]
+  readonly #killAll = (): void => {
+    for (const agent of this.agents) agent.killNow()
+  }
+
+  private constructor(agents: readonly SerfAgent[]) {
+    this.agents = agents
+    process.once('exit', this.#killAll)
+  }
+
+  /** One agent per address; resolves when each sees all of them alive. */
+  static async start(hosts: readonly string[]): Promise<SerfCluster> {
+    const plans: AgentPlan[] = []
+    for (const [index, host] of hosts.entries()) {
+      const address = `${host}:${await freePort(host)}`
+      const join = plans.map((plan) => plan.address)
+      plans.push({ name: `serf-${index + 1}`, address, rpcAddress: `${host}:${await freePort(host)}`, join })
+    }
+    const cluster = new SerfCluster(plans.map((plan) => new SerfAgent(plan)))
+    try {
+      await until('every serf agent sees all of them alive', () => cluster.#isWhole(), { within: 30_000, every: 200 })
+      return cluster
+    } catch (error) {
+      const logs = cluster.agents.map((agent) => agent.log).join('\n')
+      await cluster.stop()
+      throw new Error(`${String(error)}\n${logs}`)
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.agents.map((agent) => agent.kill()))
+    process.removeListener('exit', this.#killAll)
+  }
+
+  async #isWhole(): Promise<boolean> {
+    // An agent that does not listen yet makes the command fail: not whole yet.
+    const views = await Promise.all(this.agents.map((agent) => agent.members().catch(() => [])))
+    return views.every((view) => view.filter(({ status }) => status === 'alive').length === this.agents.length)
+  }
+}
+
+interface AgentPlan {
+  readonly name: string
+  readonly address: string
+  readonly rpcAddress: string
+  readonly join: readonly string[]
+}
+
+/** A port that is free for TCP and UDP on this address just now. */
+async function freePort(host: string): Promise<number> {
+  for (let tries = 0; tries < PORT_TRIES; tries++) {
+    const server = createServer().listen({ host, port: 0 })
+    await once(server, 'listening')
+    const { port } = server.address() as { port: number }
+    const free = await isFreeForUdp(host, port)
+    server.close()
+    await once(server, 'close')
+    if (free) return port
+  }
+  throw new Error(`no port of ${host} is free for both TCP and UDP`)
+}
+
+async function isFreeForUdp(host: string, port: number): Promise<boolean> {
+  const socket = createSocket('udp4')
+  try {
+    socket.bind({ address: host, port })
+    await once(socket, 'listening')
+    return true
+  } catch {
+    return false // taken; the next port is tried
+  } finally {
+    socket.close()
+  }
+}

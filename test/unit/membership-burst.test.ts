@@ -1,0 +1,70 @@
+import { expect, it } from 'vitest'
+import { Burst } from '../../src/membership/burst.js'
+
+const LAN = { packetsPerSecond: 50, fanout: 3 }
+
+/** The instants of all rounds up to `end`, with `news` at the instants it names. */
+function rounds(burst: Burst, end: number, news: (now: number) => 'own' | 'relayed' | undefined): number[] {
+  const at: number[] = []
+  for (let now = 0; now <= end; now++) {
+    const kind = news(now)
+    if (kind !== undefined) burst.start(kind === 'own', now)
+    if (burst.tryRound(now)) at.push(now)
+  }
+  return at
+}
+
+it('news is sent at once and then after 10, 20, 40 and 80 ms', () => {
+  const burst = new Burst(LAN, 0)
+  expect(rounds(burst, 1_000, (now) => (now === 5 ? 'own' : undefined))).toEqual([5, 15, 25, 45, 85])
+  expect(burst.nextDeadline()).toBeUndefined()
+})
+
+it('relayed news during a burst is sent within 10 ms and begins no second first round', () => {
+  const burst = new Burst(LAN, 0)
+  const news = (now: number): 'own' | 'relayed' | undefined => (now === 0 ? 'own' : now === 50 ? 'relayed' : undefined)
+  expect(rounds(burst, 300, news).filter((at) => at >= 50)).toEqual([60, 70, 90, 130])
+})
+
+it('own news during a burst goes out at once', () => {
+  const burst = new Burst(LAN, 0)
+  const news = (now: number): 'own' | undefined => (now === 0 || now === 50 ? 'own' : undefined)
+  expect(rounds(burst, 300, news)).toEqual([0, 10, 20, 40, 50, 60, 70, 90, 130])
+})
+
+it('a storm of news never sends more than the bucket holds and gains', () => {
+  const burst = new Burst(LAN, 0)
+  const count = rounds(burst, 10_000, () => 'own').length
+  expect(count * LAN.fanout).toBeLessThanOrEqual(100 + 50 * 10)
+  expect(count * LAN.fanout).toBeGreaterThan(550)
+})
+
+it('relayed news leaves five rounds of tokens for own news', () => {
+  const burst = new Burst({ packetsPerSecond: 1, fanout: 3 }, 0)
+  expect(rounds(burst, 400, () => 'relayed')).toHaveLength(5)
+  expect(rounds(burst, 400, (now) => (now === 0 ? 'own' : undefined))).toHaveLength(5)
+})
+
+it('own news keeps its reserve when relayed news follows in the same moment', () => {
+  const burst = new Burst({ packetsPerSecond: 1, fanout: 3 }, 0)
+  rounds(burst, 400, () => 'relayed')
+  burst.start(true, 500)
+  burst.start(false, 500)
+  expect(burst.tryRound(500)).toBe(true)
+})
+
+it('a burst that finds no tokens is over, so that no timer spins on it', () => {
+  const burst = new Burst({ packetsPerSecond: 0, fanout: 3 }, 0)
+  burst.start(true, 0)
+  expect(burst.tryRound(0)).toBe(false)
+  expect(burst.nextDeadline()).toBeUndefined()
+})
+
+it('a round is not due before its time', () => {
+  const burst = new Burst(LAN, 0)
+  burst.start(true, 0)
+  expect(burst.tryRound(0)).toBe(true)
+  expect(burst.nextDeadline()).toBe(10)
+  expect(burst.tryRound(9.9)).toBe(false)
+  expect(burst.tryRound(10)).toBe(true)
+})
