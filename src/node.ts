@@ -58,14 +58,15 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
   )
   const { port } = await rpc.listen()
   const rpcAddress = formatHostPort({ host, port })
+  let node: ShoalNode | undefined
   try {
     const membership = await startMembership({ options, link, rpcAddress, emitter })
-    const node = new ShoalNode({ options, membership, registry, rpc, rpcAddress, link, emitter, feed })
+    node = new ShoalNode({ options, membership, registry, rpc, rpcAddress, link, emitter, feed })
     link.attach(membership)
-    await firstPass(node, membership, options)
+    await firstPass(membership, options)
     return node
   } catch (error) {
-    await rpc.close()
+    await (node ?? rpc).close()
     throw error
   }
 }
@@ -110,13 +111,12 @@ function startMembership({ options, link, rpcAddress, emitter }: Starting): Prom
   })
 }
 
-async function firstPass(node: ShoalNode, membership: Membership, options: ResolvedOptions): Promise<void> {
+async function firstPass(membership: Membership, options: ResolvedOptions): Promise<void> {
   const startedAt = monotonicMs()
   const results = await within(membership.joinSeeds(), FIRST_PASS_MS)
   if (!options.requireSeed || results?.some((result) => result.error === undefined)) return
   const waited = Math.round(monotonicMs() - startedAt)
   const reasons = (results ?? []).map(({ seed, error }) => `${seed}: ${error}`).join('; ')
-  await node.close()
   throw new ShoalError('JOIN_FAILED', `no seed answered within ${waited} ms (${reasons || 'none did yet'})`)
 }
 

@@ -61,6 +61,7 @@ export class SeedKeeper {
 
   /** One pass over other seeds than the permanent ones. */
   async joinOnce(seeds: readonly string[]): Promise<readonly JoinResult[]> {
+    if (!Array.isArray(seeds)) throw new ShoalError('INVALID_OPTION', 'seeds must be an array of strings')
     for (const seed of seeds) assertSeed(seed, this.#parts.defaultPort)
     return this.#tryAll(await this.#resolveAll(seeds))
   }
@@ -130,6 +131,7 @@ const DNS = 'dns://'
 const SRV = 'srv://'
 
 function assertSeed(seed: string, defaultPort: number): void {
+  if (typeof seed !== 'string') throw new ShoalError('INVALID_OPTION', `a seed must be a string, got ${typeof seed}`)
   const text = seed.startsWith(DNS) ? seed.slice(DNS.length) : seed
   if (seed.startsWith(SRV) ? seed.length > SRV.length : (tryParseHostPort(text, defaultPort)?.port ?? 0) > 0) return
   throw new ShoalError(

@@ -36,15 +36,16 @@ interface Exchange {
 
 const EXCHANGES_MAX = 64
 /**
- * So long after a join the state is exchanged with some other member: the one we joined by may have been new itself, and
- * user state that it lacked is not gossiped to us.
+ * After a join the state is exchanged again so soon, then at doubling intervals until the regular one is reached. The
+ * member we joined by may have been new itself, as in a cold start, and user state that it lacked is not gossiped to us.
  */
-const SECOND_OPINION_MS = 1_000
+const AFTER_JOIN_MS = 1_000
 
 export class Sync {
   readonly #parts: SyncParts
   readonly #exchanges = new Map<number, Exchange>()
   #tickAt: number
+  #intervalMs = Number.POSITIVE_INFINITY
 
   constructor(parts: SyncParts, firstTickAt: number) {
     this.#parts = parts
@@ -71,7 +72,9 @@ export class Sync {
   handleTimeout(now: number): void {
     if (this.#tickAt > now) return
     const { config, members, roster, self } = this.#parts
-    this.#tickAt = now + pushPullIntervalMs(config.pushPullIntervalMs, roster.liveCount)
+    const regularMs = pushPullIntervalMs(config.pushPullIntervalMs, roster.liveCount)
+    this.#intervalMs = Math.min(2 * this.#intervalMs, regularMs)
+    this.#tickAt = now + this.#intervalMs
     const [peer] = members.pick(1, (entry) => entry.state === 'alive' && entry.name !== self.name)
     if (peer !== undefined) this.syncWith(peer)
   }
@@ -96,7 +99,8 @@ export class Sync {
     const { rejected, rest } = this.#merge(reply, formatHostPort(exchange.to), now)
     if (rest !== undefined) this.#sendRest(exchange.to, rest)
     if (exchange.reported) {
-      this.#tickAt = Math.min(this.#tickAt, now + SECOND_OPINION_MS)
+      this.#intervalMs = AFTER_JOIN_MS
+      this.#tickAt = Math.min(this.#tickAt, now + AFTER_JOIN_MS)
       this.#parts.outbound.emit({ type: 'joined', id, error: rejected })
     }
     return true

@@ -47,7 +47,7 @@ export class UdpTransport {
         reject(error)
       }
       socket.once('error', fail)
-      socket.bind({ address: host, port }, () => {
+      socket.bind({ address: host, port, exclusive: true }, () => {
         socket.removeListener('error', fail)
         raiseReceiveBuffer(socket)
         resolve(new UdpTransport(socket))

@@ -1,6 +1,6 @@
 /**
- * The node's listeners. A listener that throws harms neither the node nor the next listener: it becomes a `fault`. There
- * is no `error` event, so nothing here can end a process.
+ * The node's listeners. One that throws, or whose promise rejects, harms neither the node nor the next listener: it
+ * becomes a `fault`. There is no `error` event, so nothing here can end a process.
  */
 
 type Listener<T> = (value: T) => void
@@ -24,10 +24,10 @@ export class Emitter<Events extends { readonly fault: Error }> {
   emit<Name extends keyof Events>(name: Name, value: Events[Name]): void {
     for (const listener of [...(this.#listeners.get(name) ?? [])]) {
       try {
-        ;(listener as Listener<Events[Name]>)(value)
+        const result: unknown = (listener as Listener<Events[Name]>)(value)
+        if (result instanceof Promise) result.catch((error: unknown) => this.#failed(name, error))
       } catch (error) {
-        // A fault listener that throws has nobody left to be told.
-        if (name !== 'fault') this.emit('fault', asError(error) as Events['fault'])
+        this.#failed(name, error)
       }
     }
   }
@@ -35,8 +35,17 @@ export class Emitter<Events extends { readonly fault: Error }> {
   clear(): void {
     this.#listeners.clear()
   }
+
+  /** A fault listener that throws has nobody left to be told. */
+  #failed(name: keyof Events, thrown: unknown): void {
+    if (name !== 'fault') this.emit('fault', asError(thrown) as Events['fault'])
+  }
 }
 
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown))
+  try {
+    return thrown instanceof Error ? thrown : new Error(String(thrown))
+  } catch {
+    return new Error('something was thrown that has no text')
+  }
 }

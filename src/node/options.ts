@@ -80,8 +80,9 @@ const NAME_BYTES_MAX = 255
 export function resolveOptions(options: NodeOptions, { env, hostname, random }: OptionSources): ResolvedOptions {
   assertKnown(options, OPTION_NAMES, 'option')
   assertKnown(options.rpc ?? {}, RPC_OPTION_NAMES, 'rpc option')
-  const bind = options.bind ?? env['SHOAL_BIND'] ?? `0.0.0.0:${GOSSIP_PORT}`
+  const bind = checkText('bind', options.bind ?? env['SHOAL_BIND'] ?? `0.0.0.0:${GOSSIP_PORT}`)
   const advertise = options.advertise ?? env['SHOAL_ADVERTISE']
+  if (advertise !== undefined) checkText('advertise', advertise)
   return {
     ...options,
     cluster: requireCluster(options.cluster ?? env['SHOAL_CLUSTER']),
@@ -89,11 +90,11 @@ export function resolveOptions(options: NodeOptions, { env, hostname, random }: 
     bind,
     ...(advertise === undefined ? {} : { advertise }),
     seeds: checkSeeds(options.seeds ?? splitList(env['SHOAL_SEEDS'])),
-    requireSeed: options.requireSeed ?? false,
-    tags: checkTags(options.tags ?? {}),
+    requireSeed: checkFlag('requireSeed', options.requireSeed ?? false),
+    tags: checkTags(options.tags === undefined ? {} : options.tags),
     local: checkLocal(options.local ?? 'reference'),
     rpcBind: resolveRpcBind(options.rpc?.bind, bind),
-    exposeStacks: options.rpc?.exposeStacks ?? false,
+    exposeStacks: checkFlag('rpc.exposeStacks', options.rpc?.exposeStacks ?? false),
   }
 }
 
@@ -137,7 +138,20 @@ function checkSeeds(seeds: unknown): readonly string[] {
   throw invalid(`seeds must be an array of strings such as 10.0.0.5:7946 or dns://name:7946, got ${got}`)
 }
 
+function checkText(option: string, value: unknown): string {
+  if (typeof value === 'string') return value
+  throw invalid(`${option} must be a string, got ${typeof value}`)
+}
+
+function checkFlag(option: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw invalid(`${option} must be true or false, got ${typeof value}`)
+}
+
 function checkTags(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  if (typeof tags !== 'object' || tags === null || Array.isArray(tags)) {
+    throw invalid(`tags must be an object of strings, got ${tags === null ? 'null' : typeof tags}`)
+  }
   for (const [name, value] of Object.entries(tags)) {
     if (typeof value !== 'string') throw invalid(`tag '${name}' must be a string, got ${typeof value}`)
     if (name.startsWith('_')) throw invalid(`tag '${name}' begins with '_': such names are shoal's own`)
@@ -154,6 +168,7 @@ function resolveRpcBind(rpcBind: string | undefined, bind: string): { host: stri
   const gossip = tryParseHostPort(bind, GOSSIP_PORT)
   if (gossip === undefined) throw invalid(`bind '${bind}' is neither host:port nor [v6]:port`)
   if (rpcBind === undefined) return { host: gossip.host, port: 0 }
+  checkText('rpc.bind', rpcBind)
   const parsed = tryParseHostPort(rpcBind, 0)
   if (parsed === undefined) throw invalid(`rpc.bind '${rpcBind}' is neither host:port nor [v6]:port`)
   return parsed

@@ -84,9 +84,10 @@ export class Registration implements AsyncDisposable {
 
   #become(status: ServiceStatus, reason: string | undefined): void {
     this.#assertProvided()
+    // First what may throw: what is listed and what is admitted must not differ.
+    this.#parts.registry.setStatus(this.service, { status, reason, at: wallMs() })
     this.#status = status
     this.#reason = reason
-    this.#parts.registry.setStatus(this.service, { status, reason, at: wallMs() })
     this.#parts.flush()
   }
 

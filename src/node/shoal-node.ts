@@ -79,6 +79,8 @@ export interface LeaveOptions {
 const LEAVE_TIMEOUT_MS = 2_000
 const DEFAULT_WAIT_MS = 10_000
 const DEFAULT_DRAIN_MS = 5_000
+/** `setTimeout` would fire at once above it. */
+const TIMER_MS_MAX = 0x7fff_ffff
 
 /** A member of a cluster. Made by `createNode`. */
 export class ShoalNode implements AsyncDisposable {
@@ -127,6 +129,7 @@ export class ShoalNode implements AsyncDisposable {
   async provide(service: string, impl: object, options?: ProvideOptions): Promise<Registration>
   async provide(service: ServiceRef, impl: object, options: ProvideOptions = {}): Promise<Registration> {
     this.#assertOpen()
+    if (this.#leaving !== undefined) throw new ShoalError('CLOSED', `node '${this.name}' is leaving its cluster`)
     const contract = isContract(service) ? service : undefined
     const name = contract?.name ?? (service as string)
     const status = options.paused === true ? 'paused' : 'running'
@@ -287,10 +290,13 @@ export class ShoalNode implements AsyncDisposable {
     return this.#closed
   }
 
-  /** Leaves, then closes. */
+  /** Leaves unless it was closed before, then closes. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.leave()
-    await this.close()
+    try {
+      if (this.#closed === undefined) await this.leave()
+    } finally {
+      await this.close()
+    }
   }
 
   async #leave(drainMs: number): Promise<void> {
@@ -325,7 +331,7 @@ export interface NodeParts {
 }
 
 function setTimer(callback: () => void, ms: number): () => void {
-  const timer = setTimeout(callback, ms)
+  const timer = setTimeout(callback, Math.min(ms, TIMER_MS_MAX))
   return () => clearTimeout(timer)
 }
 

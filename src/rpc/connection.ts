@@ -119,17 +119,18 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
 
   /** Membership calls the peer dead: it has a second to prove otherwise. */
   probe(now: number): void {
-    if (!this.#wasReady || this.#ending !== undefined || this.#probeDeadlineAt !== undefined) return
-    this.#probeDeadlineAt = now + this.#options.limits.probeMs
-    this.#session.ping()
-    this.flush()
+    this.#expectSign(now + this.#options.limits.probeMs)
   }
 
   /** Ends what is over by now. Returns whether there is something to look at again soon. */
   sweep(now: number): boolean {
     if (this.#closed) return false
-    if (this.#session.sweep(now)) this.#wrote()
     const { stallMs } = this.#options.limits
+    if (this.#session.sweep(now)) {
+      // A slow handler, or a way that swallows everything without a word, on which each further call would fail too.
+      this.#expectSign(now + stallMs)
+      this.#wrote()
+    }
     if (!this.#wasReady && now >= this.#dialDeadlineAt) this.#cut('no connection within the time limit')
     else if (this.#ending !== undefined && now >= this.#ending.cutAt) this.#link.destroy()
     else if (this.#probeDeadlineAt !== undefined && now >= this.#probeDeadlineAt) this.#cut('no answer to a ping')
@@ -197,6 +198,16 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
     this.#session.lost(this.#ending?.code ?? 'CONNECTION_LOST', message)
     const unexpected = this.#ending === undefined && this.#session.state !== 'leaving'
     this.#owner.connectionClosed(this, { message, errorCode: error?.code, wasReady: this.#wasReady, unexpected })
+  }
+
+  /** Pings the peer, which is given up unless anything comes from it by then. */
+  #expectSign(deadlineAt: number): void {
+    if (!this.#wasReady || this.#ending !== undefined) return
+    const isAsked = this.#probeDeadlineAt !== undefined
+    this.#probeDeadlineAt = Math.min(deadlineAt, this.#probeDeadlineAt ?? deadlineAt)
+    if (isAsked) return
+    this.#session.ping()
+    this.flush()
   }
 
   /** Gives it up for a fault of the other side. */

@@ -9,7 +9,10 @@ export interface RpcLimits {
    * callee reads no more from that connection until they are gone. Default 16 MiB.
    */
   readonly unsentBytesMax: number
-  /** A connection whose other side takes nothing for this long is closed. Default 30 s. */
+  /**
+   * A connection whose other side takes nothing for this long is closed; so is one on which a call's deadline passed and
+   * the ping after it brought no sign of life for this long. Default 30 s.
+   */
   readonly stallMs: number
   /** Calls in flight on one connection of a caller. Default 65,536. */
   readonly outgoingCallsMax: number

@@ -69,6 +69,11 @@ export class LocalAttempt {
   /** From the moment it is clear that the handler takes its time. */
   #watch(running: RunningCall, stop: (reason: CancelReason) => void): void {
     running.stop = stop
+    // The handler itself may have closed the node.
+    if (this.#closed) {
+      running.close()
+      return
+    }
     this.#deadlines.add(running)
     const { signal } = running.request
     if (signal === undefined) return

@@ -12,11 +12,15 @@ export type AnyFunction = (...args: never[]) => unknown
 export function tryMethod(implementation: object, name: string): AnyFunction | undefined {
   if (NEVER.has(name)) return undefined
   let holder: object | null = implementation
-  for (let depth = 0; holder !== null && depth < CHAIN_LENGTH_MAX; depth++) {
-    if (isObjectPrototype(holder)) return undefined
-    const property = Object.getOwnPropertyDescriptor(holder, name)
-    if (property !== undefined) return typeof property.value === 'function' ? property.value : undefined
-    holder = Object.getPrototypeOf(holder)
+  try {
+    for (let depth = 0; holder !== null && depth < CHAIN_LENGTH_MAX; depth++) {
+      if (isObjectPrototype(holder)) return undefined
+      const property = Object.getOwnPropertyDescriptor(holder, name)
+      if (property !== undefined) return typeof property.value === 'function' ? property.value : undefined
+      holder = Object.getPrototypeOf(holder)
+    }
+  } catch {
+    // A proxy that does not let itself be asked offers nothing.
   }
   return undefined
 }

@@ -31,6 +31,24 @@ export function describe(value: unknown): string {
       return 'a function'
     case 'object':
       if (value === null) return 'null'
-      return Array.isArray(value) ? 'an array' : 'an object'
+      return isArray(value) ? 'an array' : 'an object'
+  }
+}
+
+/** The message of whatever was thrown, or `otherwise`; never able to throw itself. */
+export function messageOf(thrown: unknown, otherwise: string): string {
+  try {
+    const message: unknown = thrown instanceof Error ? thrown.message : otherwise
+    return typeof message === 'string' ? message : otherwise
+  } catch {
+    return otherwise // a getter that throws, or a revoked proxy
+  }
+}
+
+function isArray(value: object): boolean {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false // a revoked proxy
   }
 }

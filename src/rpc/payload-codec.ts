@@ -6,6 +6,7 @@ import { Decoder, decodeTimestampExtension, Encoder, ExtData, type ExtensionCode
 import { errorFromParts, withoutStack } from './error-values.js'
 import { decodeBigInt, decodeConstant, decodeText16, Extension } from './extension-types.js'
 import { FRAME_BYTES_MAX } from './frame.js'
+import { messageOf } from './names.js'
 import { PayloadScan } from './payload-scan.js'
 import { decodeView } from './typed-arrays.js'
 import { DEPTH_MAX, ValueError, ValuePreparation } from './values.js'
@@ -77,9 +78,7 @@ export class MsgpackCodec implements PayloadCodec {
       return bytes
     } catch (error) {
       if (error instanceof ValueError) throw error
-      throw new ValueError(`${root} could not be read: ${error instanceof Error ? error.message : 'a getter threw'}`, {
-        cause: error,
-      })
+      throw new ValueError(`${root} could not be read: ${messageOf(error, 'a getter threw')}`, { cause: error })
     }
   }
 

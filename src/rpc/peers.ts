@@ -15,6 +15,7 @@ import type { Candidate, PeerEvidence } from './directory.js'
 import { Flusher } from './flusher.js'
 import type { RpcIdentity } from './hello.js'
 import { CLOSE_MS, HOUSEKEEPING_MS, type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
+import { messageOf } from './names.js'
 import { type CallOwner, OutgoingCall } from './outgoing-call.js'
 import { MsgpackCodec, type PayloadCodec } from './payload-codec.js'
 import { Peer, type PeerStats } from './peer.js'
@@ -132,7 +133,7 @@ export class Peers implements CallOwner {
       return this.#codec.encode(request.args, 'args')
     } catch (error) {
       const code = error instanceof ValueError && error.tooLarge ? 'TOO_LARGE' : 'INVALID_ARGUMENT'
-      const message = error instanceof Error ? error.message : 'the arguments cannot be sent'
+      const message = messageOf(error, 'the arguments cannot be sent')
       call.fail(new RpcError(code, message, { executed: 'no', node: call.node, cause: error }))
       return undefined
     }

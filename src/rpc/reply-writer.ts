@@ -7,6 +7,7 @@ import type { RemoteFailure } from '../errors.js'
 import type { Outcome } from './call.js'
 import { type ErrorHead, encodeErrorHead } from './envelope.js'
 import { FRAME_BYTES_MAX, FrameKind } from './frame.js'
+import { messageOf } from './names.js'
 import { announcedLength, type Outbox } from './outbox.js'
 import type { PayloadCodec } from './payload-codec.js'
 import { remoteFailureToPayload } from './remote-payload.js'
@@ -58,7 +59,7 @@ export class ReplyWriter {
   }
 
   #unsendable(id: number, error: unknown): void {
-    const message = error instanceof Error ? error.message : 'the result cannot be sent'
+    const message = messageOf(error, 'the result cannot be sent')
     if (error instanceof ValueError && error.tooLarge) this.#tooLarge(id, message)
     else this.error(id, { code: 'REMOTE', executed: 'yes', message }, { name: 'ValueError', message })
   }

@@ -4,6 +4,7 @@
  */
 import { formatHostPort, type HostPort } from '../address.js'
 import { monotonicMs } from '../clock.js'
+import { RpcError } from '../errors.js'
 import type { Random } from '../random.js'
 import type { Attempt } from './call.js'
 import {
@@ -18,7 +19,7 @@ import type { CallSpec, ServiceRef } from './call-plan.js'
 import { Caller, type NodeResult, promised } from './caller.js'
 import type { Contract } from './contract.js'
 import { runInCall } from './current-call.js'
-import { CALL_TIMEOUT_MS, REMOTE_TIMEOUT_MS } from './deadline.js'
+import { CALL_TIMEOUT_MS, REMOTE_TIMEOUT_MS, TIMEOUT_MS_MAX } from './deadline.js'
 import type { Directory, PeerEvidence } from './directory.js'
 import { Handlers, type HandlersStats, type Provided } from './handlers.js'
 import type { RpcLimits } from './limits.js'
@@ -30,6 +31,8 @@ import { type AnyApi, type ApiStub, type ContractStub, makeStub, type StubInvoke
 
 /** So long callers may take to hear that this node goes, and to end their side of the connection. */
 const CLOSE_GRACE_MS = 100
+/** Names may come from outside, through a gateway: past so many, each stub is made anew. */
+const CACHED_STUBS_MAX = 1_000
 
 export interface RpcOptions {
   readonly cluster: string
@@ -70,6 +73,8 @@ export class Rpc {
   readonly #caller: Caller
   readonly #retrier: Retrier
   readonly #stubs = new Map<ServiceRef, object>()
+  /** Gives up one wait for running calls each. */
+  readonly #drains = new Set<() => void>()
   #address: string
   #closing: Promise<void> | undefined
 
@@ -116,16 +121,19 @@ export class Rpc {
     return this.#handlers.remove(name)
   }
 
-  /** True when no call of the service, or without a name of any, was left running within `timeoutMs`. */
+  /** True when no call of the service, or without a name of any, was left running within `timeoutMs`, or at `close`. */
   async drain(service: string | undefined, timeoutMs: number): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined
+    let giveUp = (): void => {}
     const late = new Promise<false>((resolve) => {
-      timer = setTimeout(() => resolve(false), timeoutMs)
+      giveUp = () => resolve(false)
     })
+    const timer = setTimeout(giveUp, this.#closing === undefined ? Math.min(timeoutMs, TIMEOUT_MS_MAX) : 0)
+    this.#drains.add(giveUp)
     try {
       return await Promise.race([this.#handlers.idle(service).then(() => true), late])
     } finally {
       clearTimeout(timer)
+      this.#drains.delete(giveUp)
     }
   }
 
@@ -133,7 +141,7 @@ export class Rpc {
   callCb(service: ServiceRef, method: string, args: readonly unknown[], options?: CallCbOptions): Promise<unknown> {
     const spec = { service, method, args, options }
     const retry = options?.retry
-    if (retry === undefined || retry === false) return this.#caller.callCb(spec)
+    if (retry === undefined || retry === false) return this.#open(() => this.#caller.callCb(spec))
     return this.#retry(spec, retry === true ? {} : retry, CALL_TIMEOUT_MS)
   }
 
@@ -144,12 +152,12 @@ export class Rpc {
     args: readonly unknown[],
     options?: CallOptions,
   ): Promise<NodeResult[]> {
-    return this.#caller.callCbAll({ service, method, args, options })
+    return this.#open(() => this.#caller.callCbAll({ service, method, args, options }))
   }
 
   /** A function of an exposed module or service, on `nodes`, else on the nodes of `service`, else of the current call's. */
   call(module: string, fn: string, args: readonly unknown[], options?: ModuleCallOptions): Promise<unknown> {
-    return this.#caller.call({ service: module, method: fn, args, options })
+    return this.#open(() => this.#caller.call({ service: module, method: fn, args, options }))
   }
 
   /** `callCb` with further passes while no instance takes the call. */
@@ -157,7 +165,7 @@ export class Rpc {
     return this.#retry({ service, method, args, options }, options ?? {}, REMOTE_TIMEOUT_MS)
   }
 
-  /** The same object each time for one service, unless options are given. Throws INVALID_ARGUMENT. */
+  /** The same object each time for one of the first 1,000 services, unless options are given. Throws INVALID_ARGUMENT. */
   stub<C extends Contract>(service: C, options?: StubOptions): ContractStub<C>
   stub<Api extends object = AnyApi>(service: string, options?: StubOptions): ApiStub<Api>
   stub(service: ServiceRef, options?: StubOptions): object
@@ -165,7 +173,7 @@ export class Rpc {
     const invoke: StubInvoke = (method, args, given) => this.remote(service, method, args, given)
     if (options !== undefined) return makeStub(service, options, invoke)
     const known = this.#stubs.get(service) ?? makeStub(service, {}, invoke)
-    this.#stubs.set(service, known)
+    if (this.#stubs.size < CACHED_STUBS_MAX) this.#stubs.set(service, known)
     return known
   }
 
@@ -198,13 +206,21 @@ export class Rpc {
   async #close(): Promise<void> {
     this.#retrier.close()
     this.#local.close()
+    for (const giveUp of this.#drains) giveUp()
     await Promise.all([this.#server.close({ graceMs: CLOSE_GRACE_MS }), this.#peers.close()])
   }
 
   #retry(spec: CallSpec, retry: RetryOptions, defaultTimeoutMs: number): Promise<unknown> {
-    return promised(() => {
+    return this.#open(() => {
       const plan = this.#caller.plan(spec, defaultTimeoutMs)
       return this.#retrier.run(plan, resolveRetry(retry))
     })
+  }
+
+  /** Where a call begins: a rejection whatever it throws, and CLOSED once nobody could be called any more. */
+  #open<T>(start: () => Promise<T>): Promise<T> {
+    if (this.#closing === undefined) return promised(start)
+    const message = `node '${this.#identity.node}' is closed, nothing was called`
+    return Promise.reject(new RpcError('CLOSED', message, { executed: 'no' }))
   }
 }

@@ -82,7 +82,8 @@ export class RpcServer {
       }
       server.once('error', onError)
       server.once('listening', onListening)
-      server.listen({ host, port })
+      // In a worker of node:cluster a shared port would hand our callers to other nodes.
+      server.listen({ host, port, exclusive: true })
     })
   }
 

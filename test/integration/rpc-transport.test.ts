@@ -354,6 +354,27 @@ describe('the end of a connection', () => {
     expect(await held).toBe('alive')
   })
 
+  it('a connection on which a call ran out of time is given up unless a ping brings a sign of life', async () => {
+    const silent = await testbed.rawServer((socket) => {
+      socket.once('data', () => socket.write(welcomeFrame()))
+    })
+    const healthy = await testbed.callee()
+    const { peers } = testbed.caller({ stallMs: 150 })
+    const short = (): Partial<{ deadlineAt: number }> => ({ deadlineAt: performance.now() + 50 })
+    const expired = [silent, healthy].map(({ candidate }) =>
+      failureOf(peers.attempt(candidate, request('hold', [], short()))),
+    )
+    for (const failure of await Promise.all(expired))
+      expect(failure.slice(0, 2)).toEqual(['DEADLINE_EXCEEDED', 'maybe'])
+    const held = peers.attempt(healthy.candidate, request('hold'))
+    const lost = await failureOf(peers.attempt(silent.candidate, request('hold')))
+    expect(lost).toEqual(['CONNECTION_LOST', 'maybe', 'no answer to a ping'])
+    await healthy.dispatcher.until(() => healthy.dispatcher.arrived.length === 2)
+    healthy.dispatcher.arrived[1]?.settle({ ok: true, value: 'alive' })
+    expect(await held).toBe('alive')
+    expect(healthy.server.stats().connections).toHaveLength(1)
+  })
+
   it('idle connections are closed, and dialled again when needed', async () => {
     const { candidate, server } = await testbed.callee()
     const { peers } = testbed.caller({ idleMs: 100 })

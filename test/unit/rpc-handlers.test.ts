@@ -200,6 +200,33 @@ describe('handlers', () => {
     expect(await errorOf(call())).toMatchObject({ code: 'REMOTE', executed: 'yes' })
   })
 
+  it('that throw what cannot be looked at still settle, as REMOTE', async () => {
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    const methods = {
+      now: () => {
+        throw proxy
+      },
+      later: () => Promise.reject(proxy),
+    }
+    for (const method of ['now', 'later']) {
+      const error = await errorOf(setup(methods).call({ method }))
+      expect(error).toMatchObject({ code: 'REMOTE', executed: 'yes' })
+    }
+  })
+
+  it('of an implementation that cannot be asked for its methods are NO_METHOD', async () => {
+    const closed = new Proxy(
+      {},
+      {
+        getOwnPropertyDescriptor: () => {
+          throw new Error('closed')
+        },
+      },
+    )
+    expect(await errorOf(setup(closed).call())).toMatchObject({ code: 'NO_METHOD', executed: 'no' })
+  })
+
   it('a foreign thenable is awaited', async () => {
     const foreign = Object.defineProperty({}, 'then', { value: (resolve: (value: number) => void) => resolve(3) })
     const { call } = setup({ get: () => foreign })

@@ -157,6 +157,17 @@ describe('a local call', () => {
     expect(await rejection(call())).toMatchObject({ code: 'CLOSED', executed: 'no' })
     expect(vi.getTimerCount()).toBe(0)
   })
+
+  it('whose handler closes the node ends with CLOSED and leaves no timer', async () => {
+    const { call, local } = setup({
+      stop: () => {
+        local.close()
+        return never()
+      },
+    })
+    expect(await rejection(call({ method: 'stop' }))).toMatchObject({ code: 'CLOSED', executed: 'maybe' })
+    expect(vi.getTimerCount()).toBe(0)
+  })
 })
 
 describe('values of a local call', () => {

@@ -129,6 +129,17 @@ describe('what cannot travel is refused with its path', () => {
       },
     }
     expect(() => codec.encode([trap], 'args')).toThrow(/args could not be read: boom/)
+    class Unreadable extends Error {
+      override get message(): string {
+        throw this
+      }
+    }
+    const worse = {
+      get x(): never {
+        throw new Unreadable()
+      },
+    }
+    expect(() => codec.encode([worse], 'args')).toThrow(/args could not be read: a getter threw/)
     const value = { a: 1, toJSON: 5 }
     expect(trip(value)).toEqual({ a: 1, toJSON: 5 })
   })

@@ -1,0 +1,132 @@
+/** What users' code and the order of calls can do to a node: odd throws, rejected listeners, use after leave and close. */
+import cluster from 'node:cluster'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { afterEach, describe, expect, it } from 'vitest'
+import { isRpcError, isShoalError } from '../../src/index.js'
+import { rejection, TestNodes } from '../support/test-nodes.js'
+import { until } from '../support/until.js'
+
+const WORKER = fileURLToPath(new URL('../support/cluster-worker.ts', import.meta.url))
+let nodes = new TestNodes()
+
+afterEach(async () => {
+  await nodes.close()
+  nodes = new TestNodes()
+})
+
+const endless = (): Promise<never> => new Promise(() => {})
+
+describe('a listener', () => {
+  it('that throws what has no text, or whose promise rejects, becomes a fault and stops nothing', async () => {
+    const a = await nodes.start('a')
+    const faults: string[] = []
+    a.on('fault', ({ message }) => faults.push(message))
+    a.on('fault', () => Promise.reject(new Error('of the fault listener itself')) as never)
+    a.on('service', () => {
+      throw Object.create(null)
+    })
+    a.on('service', async () => {
+      throw new Error('rejected by a listener')
+    })
+    const registration = await a.provide('users', { get: () => 1 })
+    expect(registration.status).toBe('running')
+    await until('both are faults', () => faults.length === 2)
+    expect(faults).toEqual(['something was thrown that has no text', 'rejected by a listener'])
+  })
+})
+
+describe('close', () => {
+  it('ends a leave and a drain that still wait for a running call', async () => {
+    const a = await nodes.start('a')
+    const registration = await a.provide('jobs', { endless })
+    const lost = rejection(a.callCb('jobs', 'endless', []))
+    const drained = registration.drain({ timeout: 60_000 })
+    const left = a.leave({ drain: 60_000 })
+    await a.close()
+    await left
+    expect(await drained).toBe(false)
+    expect(isRpcError(await lost, 'CLOSED')).toBe(true)
+    expect(await registration.drain({ timeout: 60_000 })).toBe(false)
+  })
+
+  it('may come before the node is disposed of', async () => {
+    const a = await nodes.start('a')
+    await a.close()
+    await a[Symbol.asyncDispose]()
+  })
+
+  it('makes every later call CLOSED and not executed, though no instance is known', async () => {
+    const a = await nodes.start('a')
+    const stub = a.stub('nobody')
+    await a.close()
+    const calls = [
+      a.callCb('nobody', 'x', []),
+      a.callCb('nobody', 'x', [], { timeout: 0 }),
+      a.callCb('nobody', 'x', [], { retry: true }),
+      a.callCbAll('nobody', 'x', []),
+      a.call('nobody', 'x', [], { nodes: ['b'] }),
+      a.remote('nobody', 'x', []),
+      stub['x']?.() as Promise<unknown>,
+    ]
+    for (const error of await Promise.all(calls.map(rejection))) {
+      expect(error).toMatchObject({ code: 'CLOSED', executed: 'no' })
+    }
+  })
+})
+
+describe('a provided service', () => {
+  it('is refused as CLOSED by a node that leaves: nobody would ever see it', async () => {
+    const a = await nodes.start('a')
+    const leaving = a.leave()
+    expect(isShoalError(await rejection(a.provide('late', { get: () => 1 })), 'CLOSED')).toBe(true)
+    await leaving
+    expect(a.getNodes('late')).toEqual([])
+  })
+
+  it('goes on when its pause is refused', async () => {
+    const a = await nodes.start('a')
+    const registration = await a.provide('users', { get: () => 1 })
+    expect(() => registration.pause({} as string)).toThrow()
+    expect([registration.status, a.getNodes('users'), await a.callCb('users', 'get', [])]).toEqual([
+      'running',
+      ['a'],
+      1,
+    ])
+  })
+
+  it('drains without a limit until its last call ended', async () => {
+    const a = await nodes.start('a')
+    let finish = (): void => {}
+    const registration = await a.provide('jobs', { run: () => new Promise<void>((resolve) => (finish = resolve)) })
+    const running = a.callCb('jobs', 'run', [])
+    let drained: boolean | undefined
+    const draining = registration.drain({ timeout: Number.POSITIVE_INFINITY }).then((emptied) => (drained = emptied))
+    const limited = registration.drain({ timeout: 20 })
+    expect(await limited).toBe(false)
+    expect(drained).toBeUndefined()
+    finish()
+    await running
+    expect(await draining).toBe(true)
+  })
+})
+
+it('join refuses what is no list of seeds as INVALID_OPTION', async () => {
+  const a = await nodes.start('a')
+  for (const seeds of ['localhost', undefined, [42]]) {
+    expect(isShoalError(await rejection(a.join(seeds as never)), 'INVALID_OPTION')).toBe(true)
+  }
+})
+
+it('workers of node:cluster listen for calls on ports of their own', async () => {
+  cluster.setupPrimary({ exec: WORKER, execArgv: ['--import', 'tsx'], silent: true })
+  const workers = [cluster.fork(), cluster.fork()]
+  try {
+    const ports = await Promise.all(workers.map(async (worker) => (await once(worker, 'message'))[0]))
+    expect(new Set(ports).size).toBe(workers.length)
+  } finally {
+    const exits = workers.map((worker) => once(worker, 'exit'))
+    for (const worker of workers) worker.kill()
+    await Promise.all(exits)
+  }
+})
