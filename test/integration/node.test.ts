@@ -33,6 +33,9 @@ describe('options', () => {
     ['a name that is too long', { ...base, name: 'é'.repeat(128) }, '256 bytes', /1 to 255/],
     ['a tuning beyond its rule', { ...base, tuning: { gossipNodes: 0 } }, 'gossipNodes is 0', /at least 1/],
     ['a tuning that there is not', { ...base, tuning: { speed: 9 } }, "'speed'", /no membership setting/],
+    ['a bind that is no text', { cluster: 'x', bind: 7946 }, 'bind', /must be a string, got number/],
+    ['a requireSeed that is no flag', { ...base, requireSeed: 'false' }, 'requireSeed', /true or false, got string/],
+    ['tags that are nothing', { ...base, tags: null }, 'tags', /object of strings, got null/],
     ['an advertised wildcard', { ...base, advertise: '0.0.0.0' }, "'0.0.0.0'", /no address others can reach/],
   ]
 

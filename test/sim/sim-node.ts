@@ -1,0 +1,409 @@
+/**
+ * One simulated process: the real machine and the real registry, wired as the node wires them, with the driver's rules
+ * on virtual time - effects are pulled after each input, one deadline is kept, and after a stall whatever came in is
+ * handled before the timers judge.
+ */
+import type { HostPort } from '../../src/address.js'
+import { formatHostPort, ipToBytes } from '../../src/address.js'
+import { unreachable } from '../../src/errors.js'
+import type { SwimConfig } from '../../src/membership/config.js'
+import type { Effect, MemberEvent } from '../../src/membership/effects.js'
+import type { Envelope } from '../../src/membership/envelope.js'
+import { TAG_BOOT_ID, TAG_RPC_ADDRESS } from '../../src/membership/member.js'
+import { type ExchangeResult, Swim } from '../../src/membership/swim.js'
+import { encodeTags } from '../../src/membership/tags.js'
+import type { Random } from '../../src/random.js'
+import type { RegistryEffect } from '../../src/registry/effects.js'
+import { makeBootId, Registry } from '../../src/registry/index.js'
+import type { MemberSeen, NodeStats, Observer } from './observation.js'
+import { SeedWatch } from './seed-watch.js'
+import type { VirtualClock } from './virtual-clock.js'
+import type { Endpoint, VirtualNetwork } from './virtual-network.js'
+
+export interface SimNodeParts {
+  readonly name: string
+  readonly address: HostPort
+  readonly seeds: readonly string[]
+  readonly config: SwimConfig
+  readonly envelope: Envelope
+  readonly clock: VirtualClock
+  readonly network: VirtualNetwork
+  readonly random: Random
+  /** Wall clock minus virtual clock, in ms. */
+  readonly wallOffsetMs: number
+  readonly observe: Observer
+  /** Its leave has been told, and it is gone. */
+  readonly onGone: () => void
+}
+
+/** As in the driver: a timer later than this has met a stall. */
+const STALL_MS = 5
+/** As in the node: a leave that takes longer is given up. */
+const LEAVE_TIMEOUT_MS = 2_000
+const BEHIND_INTERVAL_MS = 1_000
+/** What a raised receive buffer holds; a longer stall loses the rest. */
+const RECEIVE_BUFFER_PACKETS = 2_048
+
+export class SimNode implements Endpoint {
+  readonly boot: string
+  readonly #parts: SimNodeParts
+  readonly #swim: Swim
+  readonly #registry: Registry
+  readonly #seeds: SeedWatch
+  readonly #streams = new Map<number, (bytes: Uint8Array | undefined) => void>()
+  #streamId = 0
+  #wakeAt = Number.POSITIVE_INFINITY
+  #ended = false
+  #leaving = false
+  #ownIncarnation = -1
+  /** Set while the event loop stands still: what came in meanwhile, in order. */
+  #inbox: (() => void)[] | undefined
+  #overflowed = 0
+
+  constructor(parts: SimNodeParts) {
+    const { name, clock, random, wallOffsetMs } = parts
+    this.#parts = parts
+    this.boot = makeBootId(this.#wallNow(), random)
+    const rpcAddress = formatHostPort({ host: parts.address.host, port: parts.address.port + 1 })
+    this.#registry = new Registry({ node: name, bootId: this.boot, rpcAddress, random })
+    this.#swim = new Swim(
+      {
+        config: parts.config,
+        name,
+        identity: {
+          addr: ipToBytes(parts.address.host) ?? new Uint8Array(4),
+          port: parts.address.port,
+          meta: encodeTags({ [TAG_BOOT_ID]: this.boot, [TAG_RPC_ADDRESS]: rpcAddress }),
+          vsn: Uint8Array.from(parts.config.vsn),
+        },
+        incarnation: Math.floor(this.#wallNow() / 1_000),
+        random,
+        payload: this.#registry,
+        wallOffsetMs,
+      },
+      clock.now,
+    )
+    this.#seeds = new SeedWatch({
+      seeds: parts.seeds,
+      random,
+      after: (delayMs, run) => this.#later(delayMs, run),
+      join: (seed) => this.#join(seed),
+      isInView: (seed) => this.#isInView(seed),
+    })
+  }
+
+  /** Packets that a stall cost because the receive buffer was full. */
+  get overflowed(): number {
+    return this.#overflowed
+  }
+
+  start(): void {
+    const { network, address, observe, clock, name } = this.#parts
+    network.attach(formatHostPort(address), this)
+    observe({ type: 'boot', at: clock.now, node: name, boot: this.boot })
+    this.#input((swim, now) => swim.start(now))
+    this.#seeds.start()
+    this.#later(BEHIND_INTERVAL_MS * this.#parts.random(), () => this.#catchUp())
+  }
+
+  /** Ends at once, without a word. `silently`: its host is gone too and refuses no connection. */
+  crash(silently: boolean): void {
+    this.#ended = true
+    this.#parts.network.detach(formatHostPort(this.#parts.address), silently)
+  }
+
+  /** Says goodbye, then ends. */
+  leave(): void {
+    if (this.#leaving) return
+    this.#leaving = true
+    const { clock, name, observe } = this.#parts
+    observe({ type: 'leave', at: clock.now, node: name, boot: this.boot })
+    this.#later(LEAVE_TIMEOUT_MS, () => this.#goAway())
+    this.#input((swim, now) => swim.leave(now))
+  }
+
+  /** The event loop stands still for `ms`. */
+  stall(ms: number): void {
+    if (this.#inbox !== undefined || this.#ended) return
+    const { clock } = this.#parts
+    this.#inbox = []
+    clock.after(ms, () => this.#resume())
+  }
+
+  provide(service: string): void {
+    const declaration = { service, version: '1.0.0', methods: ['get', 'list'], status: 'running' } as const
+    this.#inOrder(() => {
+      this.#registry.provide(declaration, this.#wallNow())
+      this.#settle()
+    })
+  }
+
+  withdraw(service: string): void {
+    this.#inOrder(() => {
+      this.#registry.withdraw(service, this.#wallNow())
+      this.#settle()
+    })
+  }
+
+  receive(bytes: Uint8Array, from: HostPort): void {
+    if (this.#inbox !== undefined && this.#inbox.length >= RECEIVE_BUFFER_PACKETS) {
+      this.#overflowed++
+      return
+    }
+    this.#inOrder(() => {
+      const opened = this.#parts.envelope.openPacket(bytes)
+      if (opened.ok) this.#feed((swim, now) => swim.handlePacket(opened.rest, from, now))
+      else this.#swim.count(opened.drop)
+    })
+  }
+
+  accept(bytes: Uint8Array, from: HostPort, reply: (bytes: Uint8Array | undefined) => void): void {
+    this.#inOrder(() => {
+      const decoded = this.#parts.envelope.streamDecoder('accepted').push(bytes)
+      if (!decoded.done || 'drop' in decoded) {
+        this.#swim.count(decoded.done && 'drop' in decoded ? decoded.drop : 'truncated')
+        return
+      }
+      for (const drop of decoded.drops) this.#swim.count(drop)
+      const id = ++this.#streamId
+      this.#streams.set(id, reply)
+      this.#feed((swim, now) => swim.handleStream(id, decoded.message, from, now))
+    })
+  }
+
+  members(): MemberSeen[] {
+    return this.#swim.members().map(({ name, state, incarnation, tags }) => ({
+      name,
+      boot: tags[TAG_BOOT_ID] ?? '',
+      state,
+      incarnation,
+    }))
+  }
+
+  /** True if it sees this member alive, and under this boot when one is named. */
+  seesAlive(name: string, boot?: string): boolean {
+    const member = this.#swim.member(name)
+    return member?.state === 'alive' && (boot === undefined || member.tags[TAG_BOOT_ID] === boot)
+  }
+
+  stateOf(name: string): MemberSeen['state'] | undefined {
+    return this.#swim.member(name)?.state
+  }
+
+  /** Alive and suspect members, itself included. */
+  get liveCount(): number {
+    return this.#swim.stats().live
+  }
+
+  /** Instances listed, of all services. */
+  get listedCount(): number {
+    return Object.values(this.#registry.inspect().services).reduce((sum, count) => sum + count, 0)
+  }
+
+  lists(service: string, node: string): boolean {
+    return this.#registry.getNodes(service).includes(node)
+  }
+
+  services(): Map<string, string[]> {
+    const { running } = this.#registry.getServices()
+    return new Map(Array.from(running, ([service, instances]) => [service, instances.map(({ node }) => node)]))
+  }
+
+  stats(): NodeStats {
+    const { drops, nodes } = this.#registry.inspect()
+    return {
+      swim: this.#swim.stats(),
+      members: Math.max(nodes, this.#swim.members().length),
+      registryDrops: drops.foreign + drops.malformed + drops.misplaced + drops.tooLarge,
+    }
+  }
+
+  #join(seed: string): void {
+    if (!this.#leaving) this.#input((swim) => void swim.join(hostPortOf(seed)))
+  }
+
+  #input(feed: (swim: Swim, now: number) => void): void {
+    this.#inOrder(() => this.#feed(feed))
+  }
+
+  #feed(feed: (swim: Swim, now: number) => void): void {
+    feed(this.#swim, this.#parts.clock.now)
+    this.#settle()
+  }
+
+  /** Runs now, or when the event loop moves again. */
+  #inOrder(run: () => void): void {
+    if (this.#ended) return
+    if (this.#inbox === undefined) run()
+    else this.#inbox.push(run)
+  }
+
+  #later(delayMs: number, run: () => void): void {
+    this.#parts.clock.after(delayMs, () => this.#inOrder(run))
+  }
+
+  #resume(): void {
+    const inbox = this.#inbox
+    if (inbox === undefined || this.#ended) return
+    const { now } = this.#parts.clock
+    const lagMs = now - this.#swim.nextDeadline()
+    this.#inbox = undefined
+    for (const run of inbox) this.#inOrder(run)
+    if (this.#ended) return
+    if (lagMs > STALL_MS) this.#swim.handleStall(lagMs)
+    if (lagMs > 0) this.#feed((swim) => swim.handleTimeout(now))
+    else this.#arm()
+  }
+
+  #settle(): void {
+    let busy = true
+    while (busy) {
+      this.#noteOwnRecord()
+      const effects = this.#swim.drain()
+      for (const effect of effects) this.#perform(effect)
+      const news = this.#registry.drain()
+      for (const effect of news) this.#carryOut(effect)
+      busy = effects.length + news.length > 0
+    }
+    this.#arm()
+  }
+
+  #perform(effect: Effect): void {
+    const { network, address, envelope } = this.#parts
+    switch (effect.type) {
+      case 'packet':
+        network.send(address, effect.to, envelope.sealPacket(effect.bytes))
+        break
+      case 'exchange':
+        this.#exchange(effect)
+        break
+      case 'reply':
+        this.#streams.get(effect.stream)?.(effect.bytes)
+        this.#streams.delete(effect.stream)
+        break
+      case 'event':
+        this.#handleEvent(effect.event)
+        break
+      case 'joined':
+        this.#seeds.handleJoined(effect.error)
+        break
+      case 'left':
+        this.#goAway()
+        break
+      case 'notice':
+        break
+      default:
+        unreachable(effect)
+    }
+  }
+
+  #exchange({ id, to, bytes, expectReply, timeoutMs }: Effect & { type: 'exchange' }): void {
+    const { network, address, envelope } = this.#parts
+    network.exchange({
+      from: address,
+      to,
+      bytes: envelope.sealStream(bytes),
+      expectReply,
+      timeoutMs,
+      decode: (reply) => this.#decodeReply(reply),
+      done: (result) => this.#input((swim, now) => swim.handleExchange(id, result, now)),
+    })
+  }
+
+  #decodeReply(bytes: Uint8Array): ExchangeResult {
+    const decoded = this.#parts.envelope.streamDecoder('dialled').push(bytes)
+    if (!decoded.done) return { ok: false, error: 'closed without a reply' }
+    if ('drop' in decoded) {
+      this.#swim.count(decoded.drop)
+      return { ok: false, error: `bad reply: ${decoded.drop}` }
+    }
+    for (const drop of decoded.drops) this.#swim.count(drop)
+    return { ok: true, message: decoded.message }
+  }
+
+  #handleEvent({ type, member }: MemberEvent): void {
+    const { name, state, tags, rpcAddress, incarnation } = member
+    if (type !== 'conflict') {
+      const seen = type === 'reap' ? 'gone' : state
+      this.#registry.handleMember({ name, bootId: tags[TAG_BOOT_ID], state: seen, rpcAddress })
+    }
+    const { clock, observe } = this.#parts
+    observe({
+      type: 'member',
+      at: clock.now,
+      observer: this.#parts.name,
+      observerBoot: this.boot,
+      event: type,
+      member: name,
+      boot: tags[TAG_BOOT_ID] ?? '',
+      state,
+      incarnation,
+    })
+  }
+
+  #carryOut(effect: RegistryEffect): void {
+    const { clock, observe, name } = this.#parts
+    if (effect.type === 'broadcast') this.#swim.broadcast(effect.broadcast, clock.now)
+    else if (effect.type === 'sync') this.#swim.syncWith(effect.node)
+    else {
+      const { type, instance } = effect.event
+      const { service, node } = instance
+      observe({ type: 'service', at: clock.now, observer: name, event: type, service, node })
+    }
+  }
+
+  #noteOwnRecord(): void {
+    const { name, clock, observe } = this.#parts
+    const own = this.#swim.member(name)
+    if (own === undefined || own.incarnation === this.#ownIncarnation) return
+    this.#ownIncarnation = own.incarnation
+    const { incarnation, state } = own
+    observe({ type: 'own', at: clock.now, node: name, boot: this.boot, incarnation, state })
+  }
+
+  #arm(): void {
+    const dueAt = this.#swim.nextDeadline()
+    if (dueAt >= this.#wakeAt) return // that one looks again
+    this.#wakeAt = dueAt
+    this.#parts.clock.at(dueAt, () => this.#onWake(dueAt))
+  }
+
+  #onWake(wakeAt: number): void {
+    if (this.#ended || wakeAt !== this.#wakeAt) return
+    this.#wakeAt = Number.POSITIVE_INFINITY
+    if (this.#inbox !== undefined) return // the end of the stall judges
+    const { now } = this.#parts.clock
+    if (this.#swim.nextDeadline() > now) this.#arm()
+    else this.#feed((swim) => swim.handleTimeout(now))
+  }
+
+  #catchUp(): void {
+    this.#later(BEHIND_INTERVAL_MS, () => this.#catchUp())
+    const behind = this.#registry.behind()
+    if (behind.length === 0) return
+    for (const node of behind) this.#swim.syncWith(node)
+    this.#settle()
+  }
+
+  #goAway(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#parts.network.detach(formatHostPort(this.#parts.address), false)
+    this.#parts.onGone()
+  }
+
+  #isInView(address: string): boolean {
+    return this.#swim
+      .members()
+      .some((member) => member.address === address && (member.state === 'alive' || member.state === 'suspect'))
+  }
+
+  #wallNow(): number {
+    return this.#parts.clock.now + this.#parts.wallOffsetMs
+  }
+}
+
+function hostPortOf(address: string): HostPort {
+  const at = address.lastIndexOf(':')
+  return { host: address.slice(0, at), port: Number(address.slice(at + 1)) }
+}

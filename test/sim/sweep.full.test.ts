@@ -1,0 +1,35 @@
+/** The long runs, in processes of their own: 200 seeds of chaos, and a thousand nodes with a fifth of the packets lost. */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+
+/** Runs the simulator's command line; what it printed at the end is the message of a failure. */
+function run(...options: string[]): Promise<{ code: number | null; tail: string }> {
+  return new Promise((resolve) => {
+    const script = fileURLToPath(new URL('run.ts', import.meta.url))
+    const child = spawn(process.execPath, ['--import', 'tsx', script, ...options])
+    let output = ''
+    const collect = (chunk: Buffer): void => {
+      output = (output + chunk.toString()).slice(-6_000)
+    }
+    child.stdout.on('data', collect)
+    child.stderr.on('data', collect)
+    child.on('exit', (code) => resolve({ code, tail: output }))
+  })
+}
+
+it('100 nodes agree again after chaos, for 200 seeds', async () => {
+  const { code, tail } = await run('--scenario', 'chaos', '--nodes', '100', '--seeds', '200', '--jobs', '2')
+  expect(code, tail).toBe(0)
+}, 1_200_000)
+
+it('1,000 nodes see a crash and agree with 20 % of the packets lost', async () => {
+  const { code, tail } = await run('--scenario', 'lossy', '--nodes', '1000', '--seeds', '1')
+  expect(code, tail).toBe(0)
+}, 600_000)
+
+it('the command fails, with a reason, for a scenario that does not exist', async () => {
+  const { code, tail } = await run('--scenario', 'none')
+  expect(code).toBe(2)
+  expect(tail).toContain("no scenario 'none'")
+}, 60_000)
