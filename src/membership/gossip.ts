@@ -10,7 +10,7 @@ import { isLive, isShoalNode, type MemberEntry } from './member.js'
 import type { Members } from './members.js'
 import type { Broadcast } from './payload.js'
 import type { Roster } from './roster.js'
-import { retransmitLimit } from './scaling.js'
+import { sendLimit } from './scaling.js'
 import { COMPOUND_HEADER_BYTES, COMPOUND_PART_BYTES } from './wire/compound.js'
 import { MESSAGE_TYPE } from './wire/messages.js'
 
@@ -74,8 +74,8 @@ export class Gossip {
     const { config, counts } = this.#parts
     // What a dead member is told in case it lives does not use up what the living are to hear.
     const counted = target === undefined || isLive(target)
-    const limit = counted ? retransmitLimit(config.retransmitMult, counts.liveCount) : Number.POSITIVE_INFINITY
-    const userLimit = counted ? retransmitLimit(config.retransmitMult, counts.shoalCount) : Number.POSITIVE_INFINITY
+    const limit = counted ? sendLimit(config.retransmitMult, counts.liveCount) : Number.POSITIVE_INFINITY
+    const userLimit = counted ? sendLimit(config.retransmitMult, counts.shoalCount) : Number.POSITIVE_INFINITY
     const carriesUser = target !== undefined && isShoalNode(target)
     const takeUser = (room: number): Uint8Array[] =>
       carriesUser ? this.#userMessages.take(room, COMPOUND_PART_BYTES, userLimit) : []

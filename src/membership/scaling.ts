@@ -5,6 +5,14 @@ export function retransmitLimit(mult: number, members: number): number {
   return mult * Math.ceil(Math.log10(members + 1))
 }
 
+/**
+ * What we send instead: memberlist's formula is thin in small clusters (8 packets at 30 members, where a fifth of them
+ * lost leaves somebody out now and then). Three rounds' worth is cheap, and not more than three for each other member.
+ */
+export function sendLimit(mult: number, members: number): number {
+  return Math.max(retransmitLimit(mult, members), Math.min(3 * mult, 3 * (members - 1)))
+}
+
 /** The least time a suspicion lasts; the log factor is truncated to three decimals, as memberlist does. */
 export function suspicionTimeoutMs(mult: number, members: number, probeIntervalMs: number): number {
   const factor = Math.max(1, Math.log10(Math.max(1, members)))

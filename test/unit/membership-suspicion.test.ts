@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { LocalHealth } from '../../src/membership/local-health.js'
-import { pushPullIntervalMs, retransmitLimit, suspicionTimeoutMs } from '../../src/membership/scaling.js'
+import { pushPullIntervalMs, retransmitLimit, sendLimit, suspicionTimeoutMs } from '../../src/membership/scaling.js'
 import { Suspicion, suspicionLimits, suspicionTotalMs } from '../../src/membership/suspicion.js'
 
 const LAN = { suspicionMult: 4, suspicionMaxTimeoutMult: 6, probeIntervalMs: 1_000 }
@@ -106,4 +106,15 @@ it('the local health score stays between 0 and one below its maximum and stretch
   expect(health.scale(1_000)).toBe(8_000)
   health.change(-2)
   expect(health.score).toBe(5)
+})
+
+it.each([
+  [2, 4],
+  [3, 6],
+  [5, 12],
+  [30, 12],
+  [999, 12],
+  [1_000, 16],
+])('among %i members a rumour is sent %i times: in small groups more often than by the formula', (members, times) => {
+  expect(sendLimit(4, members)).toBe(times)
 })
