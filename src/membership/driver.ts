@@ -129,20 +129,25 @@ export class Driver {
     else this.#drainThenJudge(this.#lagMs, 0)
   }
 
-  #drainThenJudge(lagMs: number, turns: number): void {
+  #drainThenJudge(stallMs: number, turns: number): void {
     const before = this.#parts.udp.received
+    const startedAt = monotonicMs()
     this.#immediate = setImmediate(() => {
       this.#immediate = undefined
       if (this.#closed) return
-      const broughtPackets = this.#parts.udp.received !== before
-      if (broughtPackets && turns < DRAIN_TURNS_MAX) this.#drainThenJudge(lagMs, turns + 1)
-      else this.#judge(lagMs)
+      // The loop may stand still between the timer and this very turn: then the socket was not read either.
+      const turnMs = monotonicMs() - startedAt
+      const stalled = turnMs > STALL_MS
+      const sumMs = stalled ? stallMs + turnMs : stallMs
+      const isQuiet = this.#parts.udp.received === before && !stalled
+      if (isQuiet || turns >= DRAIN_TURNS_MAX) this.#judge(sumMs)
+      else this.#drainThenJudge(sumMs, turns + 1)
     })
   }
 
-  #judge(lagMs: number): void {
+  #judge(stallMs: number): void {
     this.input((swim, now) => {
-      if (lagMs > STALL_MS) swim.handleStall(lagMs)
+      if (stallMs > STALL_MS) swim.handleStall(stallMs)
       swim.handleTimeout(now)
     })
   }

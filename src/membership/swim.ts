@@ -12,6 +12,7 @@ import type { SwimConfig } from './config.js'
 import { Corrections } from './corrections.js'
 import type { Effect, MemberEventType } from './effects.js'
 import { Gossip } from './gossip.js'
+import { Healer } from './healer.js'
 import { LocalHealth } from './local-health.js'
 import { type Identity, isLive, type Member, type MemberEntry, snapshotOf } from './member.js'
 import { Members } from './members.js'
@@ -74,6 +75,7 @@ export class Swim {
   readonly #prober: Prober
   readonly #responder: Responder
   readonly #sync: Sync
+  readonly #healer: Healer
   readonly #outbound: Outbound
   readonly #corrections: Corrections
   readonly #drops: Partial<Record<DropReason, number>> = {}
@@ -100,8 +102,10 @@ export class Swim {
     const failed = (target: MemberEntry, at: number): void => this.#roster.accuse(target, at)
     this.#prober = new Prober({ ...shared, self: name, failed }, now + random() * config.probeIntervalMs)
     this.#responder = new Responder({ ...shared, self: this.#self, count: (reason) => this.count(reason) })
-    const syncParts = { ...shared, self: this.#self, roster: this.#roster, payload }
+    const onHealed = (member: string, at: number): void => this.#healer.handleAnswer(member, at)
+    const syncParts = { ...shared, self: this.#self, roster: this.#roster, payload, onHealed }
     this.#sync = new Sync(syncParts, now + random() * config.pushPullIntervalMs)
+    this.#healer = new Healer({ members: this.#members, roster: this.#roster, sync: this.#sync, random }, now)
     this.#reapAt = now + REAP_INTERVAL_MS
   }
 
@@ -139,6 +143,7 @@ export class Swim {
     this.#responder.handleTimeout(now)
     this.#roster.handleTimeout(now)
     this.#sync.handleTimeout(now)
+    if (!this.#self.leaving) this.#healer.handleTimeout(now)
     if (this.#reapAt <= now) {
       this.#reapAt = now + REAP_INTERVAL_MS
       this.#roster.reap(now)
@@ -197,6 +202,7 @@ export class Swim {
 
   nextDeadline(): number {
     let next = Math.min(this.#prober.nextDeadline(), this.#sync.tickAt, this.#reapAt)
+    if (!this.#self.leaving) next = Math.min(next, this.#healer.nextDeadline())
     next = Math.min(next, this.#responder.nextDeadline() ?? next)
     next = Math.min(next, this.#roster.nextDeadline() ?? next)
     return Math.min(next, this.#gossip.nextDeadline() ?? next)

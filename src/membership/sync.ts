@@ -25,6 +25,8 @@ export interface SyncParts {
   readonly roster: Roster
   readonly payload: PayloadHandler | undefined
   readonly outbound: Outbound
+  /** A member that we held for dead has answered. */
+  readonly onHealed: (name: string, now: number) => void
 }
 
 interface Exchange {
@@ -32,6 +34,8 @@ interface Exchange {
   /** Whoever asked by `join` or `sync` is told how it ended. */
   readonly reported: boolean
   readonly peer: string | undefined
+  /** A try at somebody thought dead: that it fails is what one expects. */
+  readonly healing: boolean
 }
 
 const EXCHANGES_MAX = 64
@@ -58,15 +62,24 @@ export class Sync {
 
   /** Starts an exchange with an address of which nothing need be known. The end is reported by a `joined` effect. */
   join(to: HostPort): number {
-    return this.#start({ to, reported: true, peer: undefined }, this.#requestFor(undefined, true))
+    return this.#start({ to, reported: true, peer: undefined, healing: false }, this.#requestFor(undefined, true))
   }
 
   /** Starts an exchange with a member, unless one with it is under way. */
   syncWith(entry: MemberEntry): void {
+    this.#exchangeWith(entry, false)
+  }
+
+  /** The same with one that is thought dead. */
+  heal(entry: MemberEntry): void {
+    this.#exchangeWith(entry, true)
+  }
+
+  #exchangeWith(entry: MemberEntry, healing: boolean): void {
     for (const exchange of this.#exchanges.values()) if (exchange.peer === entry.name) return
     if (this.#exchanges.size >= EXCHANGES_MAX) return
     const to = { host: entry.host, port: entry.port }
-    this.#start({ to, reported: false, peer: entry.name }, this.#requestFor(entry, false))
+    this.#start({ to, reported: false, peer: entry.name, healing }, this.#requestFor(entry, false))
   }
 
   handleTimeout(now: number): void {
@@ -98,6 +111,7 @@ export class Sync {
     this.#exchanges.delete(id)
     const { rejected, rest } = this.#merge(reply, formatHostPort(exchange.to), now)
     if (rest !== undefined) this.#sendRest(exchange.to, rest)
+    if (exchange.healing && exchange.peer !== undefined) this.#parts.onHealed(exchange.peer, now)
     if (exchange.reported) {
       this.#intervalMs = AFTER_JOIN_MS
       this.#tickAt = Math.min(this.#tickAt, now + AFTER_JOIN_MS)
@@ -112,7 +126,7 @@ export class Sync {
     this.#exchanges.delete(id)
     const peer = formatHostPort(exchange.to)
     if (exchange.reported) this.#parts.outbound.emit({ type: 'joined', id, error })
-    else this.#parts.outbound.notice({ kind: 'peer-error', peer, reason: error })
+    else if (!exchange.healing) this.#parts.outbound.notice({ kind: 'peer-error', peer, reason: error })
   }
 
   #start(exchange: Exchange, bytes: Uint8Array): number {

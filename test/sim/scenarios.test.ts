@@ -30,6 +30,7 @@ describe.each([3, 5, 10])('%i nodes', (nodes) => {
     held('calm', nodes))
   it('a crash is known everywhere within the bound of the suspicion formulas', () => held('crash', nodes))
   it('a short partition heals', () => held('partition', nodes))
+  it('two halves that buried each other are brought together again', () => held('long-partition', nodes))
   it('a stalled node convicts nobody and is not convicted', () => held('stall', nodes))
   it('a link that is open one way only kills neither end', () => held('one-way', nodes))
   it('all of them restart under the same names and agree', () => held('mass-restart', nodes))

@@ -29,6 +29,8 @@ export interface Scenario {
 }
 
 const JOIN_WITHIN_MS = 1_000
+/** Healing tries somebody every few seconds; a push/pull round repairs what that missed. */
+const HEAL_LIMIT_MS = 30_000
 const QUIET_MS = 10_000
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -57,6 +59,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   calm: { promises: ['packets', 'streams', 'leaves', 'boots', 'servicesUp', 'servicesDown'], run: calm },
   crash: { promises: ['crashes', 'suspects', 'deaths', 'undelivered', 'streamFailures', 'servicesDown'], run: crash },
   partition: { promises: ['partitions', 'cut', 'suspects', 'refutations'], run: partition },
+  'long-partition': { promises: ['partitions', 'cut', 'suspects', 'deaths', 'refutations'], run: longPartition },
   stall: { promises: ['stalls', 'suspects', 'refutations'], run: stall },
   'one-way': { promises: ['oneWayCuts', 'cut'], run: oneWay },
   'mass-restart': { promises: ['crashes', 'restarts', 'servicesUp', 'servicesDown'], run: massRestart },
@@ -186,6 +189,21 @@ function partition(run: Run): void {
     settle(run, 'heal')
     fadeOut(run)
   })
+  stayQuiet(run)
+}
+
+/** So long that each half has buried the other, and forgotten to gossip to it: only healing brings them together. */
+function longPartition(run: Run): void {
+  const { cluster } = run
+  assemble(run)
+  for (const index of cluster.running()) cluster.node(index).forgetSeeds() // they would bring them together as well
+  const heal = cluster.partition([...Array(Math.floor(cluster.size / 2)).keys()])
+  cluster.run(suspicionLimits(cluster.config, cluster.size).maxMs + cluster.config.gossipToTheDeadMs + 60_000)
+  heal()
+  const tookMs = cluster.runUntil(() => isSettled(cluster, true), HEAL_LIMIT_MS, 100)
+  if (tookMs === undefined) run.fail(`the halves did not agree again within ${HEAL_LIMIT_MS} ms`)
+  else run.note('heal', tookMs)
+  fadeOut(run)
   stayQuiet(run)
 }
 

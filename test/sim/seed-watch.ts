@@ -22,6 +22,8 @@ export class SeedWatch {
   #pending = 0
   #anyJoined = false
 
+  #stopped = false
+
   constructor(parts: SeedWatchParts) {
     this.#parts = parts
   }
@@ -53,7 +55,13 @@ export class SeedWatch {
     after(delay, () => this.#look())
   }
 
+  /** From now on nobody is asked any more. */
+  stop(): void {
+    this.#stopped = true
+  }
+
   #look(): void {
+    if (this.#stopped) return
     if (!this.#parts.seeds.some((seed) => this.#parts.isInView(seed))) {
       this.start()
       return

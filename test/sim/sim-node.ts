@@ -218,6 +218,11 @@ export class SimNode implements Endpoint {
     }
   }
 
+  /** As if it had been started with seeds that are long gone. */
+  forgetSeeds(): void {
+    this.#seeds.stop()
+  }
+
   #join(seed: string): void {
     if (!this.#leaving) this.#input((swim) => void swim.join(hostPortOf(seed)))
   }
