@@ -12,9 +12,11 @@ import { resolveAdvertise } from './advertise.js'
 import { type DelegateProtocol, type Profile, resolveSwimConfig, type SwimConfig, versionsFor } from './config.js'
 import { Driver } from './driver.js'
 import type { MemberEvent, Notice } from './effects.js'
-import { Envelope } from './envelope.js'
+import { Envelope, type Sealing } from './envelope.js'
+import { type GossipKey, Keyring, type KeyringControl } from './keyring.js'
 import type { Member } from './member.js'
 import type { Broadcast, PayloadHandler } from './payload.js'
+import { Sealer } from './sealer.js'
 import { type JoinResult, SeedKeeper } from './seeds.js'
 import { StreamTransport } from './stream-transport.js'
 import { Swim, type SwimStats } from './swim.js'
@@ -37,6 +39,20 @@ export interface MembershipOptions {
   /** Changes to the profile's numbers. */
   readonly tuning?: Partial<SwimConfig>
   readonly tags?: Readonly<Record<string, string>>
+  /**
+   * Encrypts gossip, UDP and TCP, with AES-GCM: the first key seals, all of them open; 16, 24 or 32 bytes each, raw or
+   * in base64 as `serf keygen` prints it. Default none, which is plaintext. Whoever holds a key is trusted fully, and
+   * nothing but gossip is protected: `createNode` has no such option as long as its RPC channel is not covered by it.
+   */
+  readonly keys?: readonly GossipKey[]
+  /**
+   * Drops what is not sealed with one of the keys. Default true with keys. To encrypt a cluster that runs in plaintext,
+   * restart its nodes with `keys` and both of these false, then with `verifyOutgoing` true, then with both true: each
+   * step on all nodes before the next.
+   */
+  readonly verifyIncoming?: boolean
+  /** Seals what is sent. Default true with keys. */
+  readonly verifyOutgoing?: boolean
   readonly payload?: PayloadHandler
   readonly random?: Random
   readonly onEvent?: (event: MemberEvent) => void
@@ -70,6 +86,8 @@ export class Membership {
   readonly name: string
   /** The advertised `host:port`. */
   readonly address: string
+  /** The keys of gossip, to be replaced without a gap: add the new one on all nodes, use it on all, remove the old one on all. */
+  readonly keyring: KeyringControl
   readonly #swim: Swim
   readonly #udp: UdpTransport
   readonly #streams: StreamTransport
@@ -84,6 +102,7 @@ export class Membership {
     const { advertised, config, envelope } = bound
     this.name = options.name
     this.address = formatHostPort(advertised)
+    this.keyring = bound.keyring
     this.#udp = bound.udp
     this.#streams = bound.streams
     const random = options.random ?? Math.random
@@ -255,12 +274,14 @@ interface Bound {
   readonly udp: UdpTransport
   readonly streams: StreamTransport
   readonly envelope: Envelope
+  readonly keyring: Keyring
   readonly config: SwimConfig
   readonly advertised: HostPort
 }
 
 async function bindAll(options: MembershipOptions): Promise<Bound> {
-  const envelope = new Envelope(options.cluster)
+  const keyring = new Keyring(options.keys)
+  const envelope = new Envelope(options.cluster, resolveSealing(options, keyring))
   const profile = resolveSwimConfig(options.profile ?? 'lan', options.tuning)
   const vsn = versionsFor(options.delegateProtocol ?? 'plain')
   const config = { ...profile, packetBytesMax: profile.packetBytesMax - envelope.overhead, vsn }
@@ -271,11 +292,28 @@ async function bindAll(options: MembershipOptions): Promise<Bound> {
   const { udp, streams } = await bindBoth(bind, envelope, config.streamTimeoutMs)
   try {
     const advertised = await resolveAdvertise(options.advertise, { host: bind.host, port: udp.port })
-    return { udp, streams, envelope, config, advertised }
+    return { udp, streams, envelope, keyring, config, advertised }
   } catch (error) {
     await Promise.all([udp.close(), streams.close()])
     throw error
   }
+}
+
+/** Without keys there is nothing to verify by: who asks for it must not run in plaintext. */
+function resolveSealing(
+  { keys, verifyIncoming, verifyOutgoing }: MembershipOptions,
+  keyring: Keyring,
+): Sealing | undefined {
+  if (keys !== undefined) {
+    return {
+      cipher: new Sealer(keyring),
+      verifyIncoming: verifyIncoming ?? true,
+      verifyOutgoing: verifyOutgoing ?? true,
+    }
+  }
+  if (verifyIncoming === true || verifyOutgoing === true)
+    throw new ShoalError('INVALID_OPTION', 'verifyIncoming and verifyOutgoing need the option keys')
+  return undefined
 }
 
 /** UDP and TCP take the same port; with port 0 a free TCP port is tried for UDP until one is free for both. */

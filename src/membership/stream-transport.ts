@@ -4,7 +4,7 @@
  */
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { HostPort } from '../address.js'
-import type { Envelope } from './envelope.js'
+import { type Envelope, explainBadReply } from './envelope.js'
 import type { ExchangeResult } from './swim.js'
 import type { StreamMessage, WireDrop } from './wire/messages.js'
 
@@ -71,7 +71,7 @@ export class StreamTransport {
     const socket = this.#accepted.get(id)
     if (socket === undefined) return
     if (bytes === undefined) socket.end()
-    else socket.end(bytes)
+    else socket.end(this.#envelope.sealReply(bytes))
   }
 
   /** Connects, writes, reads one message if one is expected. Never rejects; bounded by `timeoutMs`. */
@@ -104,7 +104,7 @@ export class StreamTransport {
         if (!decoded.done) return
         if ('drop' in decoded) {
           this.#handlers.drop(decoded.drop)
-          fail(`bad reply: ${decoded.drop}`)
+          fail(explainBadReply(decoded.drop))
           return
         }
         for (const drop of decoded.drops) this.#handlers.drop(drop)
@@ -143,7 +143,9 @@ export class StreamTransport {
       handled = true
       if ('drop' in decoded) {
         this.#handlers.drop(decoded.drop)
-        socket.destroy()
+        const refusal = this.#envelope.sealRefusal(decoded.drop)
+        if (refusal === undefined) socket.destroy()
+        else socket.end(refusal)
         return
       }
       for (const drop of decoded.drops) this.#handlers.drop(drop)

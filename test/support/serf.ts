@@ -36,12 +36,13 @@ export class SerfAgent {
   readonly #process: ChildProcess
   #log = ''
 
-  constructor({ name, address, rpcAddress, join }: AgentPlan) {
+  constructor({ name, address, rpcAddress, join, key }: AgentPlan) {
     this.name = name
     this.address = address
     this.#rpcAddress = rpcAddress
     const flags = ['-node', name, '-bind', address, '-rpc-addr', rpcAddress, '-log-level', 'debug']
     const joins = join.flatMap((seed) => ['-retry-join', seed])
+    if (key !== undefined) flags.push('-encrypt', key)
     this.#process = spawn('serf', ['agent', ...flags, '-tag', `of=${name}`, '-retry-interval', '1s', ...joins])
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       stream?.on('data', (chunk: Buffer) => {
@@ -59,6 +60,17 @@ export class SerfAgent {
     const flags = ['members', '-format', 'json', '-rpc-addr', this.#rpcAddress]
     const { stdout } = await run('serf', flags, { timeout: 10_000 })
     return (JSON.parse(stdout) as { members: readonly (Omit<SerfMember, 'addr'> & { addr: string })[] }).members
+  }
+
+  /**
+   * `serf keys` on all agents, started here. It also fails when members that are no agents did not answer it, so its
+   * output is all that tells: which it gives, whatever the exit code.
+   */
+  keys(action: 'install' | 'use' | 'remove', key: string): Promise<string> {
+    const args = ['keys', `-${action}=${key}`, '-rpc-addr', this.#rpcAddress]
+    return new Promise((resolve) => {
+      execFile('serf', args, { timeout: 60_000 }, (_error, stdout, stderr) => resolve(`${stdout}${stderr}`))
+    })
   }
 
   /** SIGKILL, and waits for its end. Does nothing to one that has ended. */
@@ -86,13 +98,13 @@ export class SerfCluster {
     process.once('exit', this.#killAll)
   }
 
-  /** One agent per address; resolves when each sees all of them alive. */
-  static async start(hosts: readonly string[]): Promise<SerfCluster> {
+  /** One agent per address, with this key if any; resolves when each sees all of them alive. */
+  static async start(hosts: readonly string[], key?: string): Promise<SerfCluster> {
     const plans: AgentPlan[] = []
     for (const [index, host] of hosts.entries()) {
       const address = `${host}:${await freePort(host)}`
       const join = plans.map((plan) => plan.address)
-      plans.push({ name: `serf-${index + 1}`, address, rpcAddress: `${host}:${await freePort(host)}`, join })
+      plans.push({ name: `serf-${index + 1}`, address, rpcAddress: `${host}:${await freePort(host)}`, join, key })
     }
     const cluster = new SerfCluster(plans.map((plan) => new SerfAgent(plan)))
     try {
@@ -122,6 +134,7 @@ interface AgentPlan {
   readonly address: string
   readonly rpcAddress: string
   readonly join: readonly string[]
+  readonly key: string | undefined
 }
 
 /** A port that is free for TCP and UDP on this address just now. */

@@ -133,7 +133,9 @@ export type WireDrop =
   | 'bad-lzw'
   | 'bad-label'
   | 'wrong-label'
-  | 'encrypted' // an encrypted message without a key to open it
+  | 'encrypted' // an encrypted stream at a node without keys
+  | 'bad-seal' // opened by none of our keys: another key, another label, or changed on the way
+  | 'plaintext' // a plain stream at a node that requires encryption
 
 export interface DecodedPacket {
   readonly messages: readonly PacketMessage[]

@@ -249,7 +249,7 @@ function stageAfter(type: number | undefined): Stage | WireDrop {
       return { at: 'err' }
     case MESSAGE_TYPE.compress:
       return { at: 'compressed' }
-    case MESSAGE_TYPE.encrypt: // a stage for its length and envelope belongs here once there are keys
+    case MESSAGE_TYPE.encrypt: // whoever has keys has opened it before
       return 'encrypted'
     default:
       return 'unknown-type'

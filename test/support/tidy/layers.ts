@@ -25,6 +25,7 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/membership/advertise.ts': ['node'],
   'src/membership/driver.ts': ['timers'],
   'src/membership/membership.ts': ['log', 'random', 'timers'],
+  'src/membership/sealer.ts': ['node'],
   'src/membership/seeds.ts': ['node', 'timers'],
   'src/membership/stream-transport.ts': ['node', 'timers'],
   'src/membership/udp-transport.ts': ['node'],
