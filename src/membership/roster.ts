@@ -19,6 +19,8 @@ import { type Alive, type Dead, type PushNodeState, type Suspect, WIRE_STATE } f
 export interface RosterOutput {
   /** Spread this; `own` news is sent with priority. */
   readonly rumour: (message: Alive | Suspect | Dead, own: boolean, now: number) => void
+  /** Tell the suspect itself: whoever could not be reached when it was accused may be by now, and refute. */
+  readonly warn: (entry: MemberEntry, suspect: Suspect) => void
   readonly event: (type: MemberEventType, entry: MemberEntry) => void
   readonly notice: (notice: Notice) => void
   readonly count: (reason: 'bad-incarnation' | 'members-full' | 'address-conflict') => void
@@ -172,11 +174,11 @@ export class Roster {
     this.#output.rumour({ type: 'dead', node, incarnation, from: node }, true, now)
   }
 
-  /** When the next suspicion runs out. */
+  /** When the next suspicion runs out, or its suspect is to be warned. */
   nextDeadline(): number | undefined {
     let next: number | undefined
     for (const suspicion of this.#suspicions.values()) {
-      const at = suspicion.deadlineAt
+      const at = suspicion.nextAt(this.#config.probeIntervalMs)
       if (next === undefined || at < next) next = at
     }
     return next
@@ -184,10 +186,14 @@ export class Roster {
 
   handleTimeout(now: number): void {
     for (const [name, suspicion] of this.#suspicions) {
-      if (suspicion.deadlineAt > now) continue
       const entry = this.#members.get(name)
       if (entry === undefined) continue
-      this.handleDead({ type: 'dead', node: name, incarnation: entry.incarnation, from: this.#self.name }, now)
+      const { incarnation } = entry
+      const from = this.#self.name
+      if (suspicion.deadlineAt <= now) this.handleDead({ type: 'dead', node: name, incarnation, from }, now)
+      else if (suspicion.takeWarning(this.#config.probeIntervalMs, now)) {
+        this.#output.warn(entry, { type: 'suspect', node: name, incarnation, from })
+      }
     }
   }
 

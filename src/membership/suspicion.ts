@@ -31,10 +31,14 @@ export function suspicionTotalMs(confirmed: number, { confirmations, minMs, maxM
   return Math.max(minMs, Math.floor(maxMs - fraction * (maxMs - minMs)))
 }
 
+/** Probe intervals before the end at which the suspect is told once more; twice, since the first may be lost. */
+const WARNING_LEADS = [1.5, 0.75] as const
+
 export class Suspicion {
   readonly #limits: SuspicionLimits
   readonly #accusers: Set<string>
   #startedAt: number
+  #warnings = 0
 
   /** `accuser` raised it and therefore confirms nothing. */
   constructor(accuser: string, limits: SuspicionLimits, now: number) {
@@ -46,6 +50,18 @@ export class Suspicion {
   /** When the suspect is to be declared dead, as things stand. */
   get deadlineAt(): number {
     return this.#startedAt + suspicionTotalMs(this.#accusers.size - 1, this.#limits)
+  }
+
+  /** When there is something to do: a warning, or the end. */
+  nextAt(probeIntervalMs: number): number {
+    return this.deadlineAt - (WARNING_LEADS[this.#warnings] ?? 0) * probeIntervalMs
+  }
+
+  /** True if the suspect is to be told now that it is suspected. Each warning is due once. */
+  takeWarning(probeIntervalMs: number, now: number): boolean {
+    const before = this.#warnings
+    while (this.#warnings < WARNING_LEADS.length && this.nextAt(probeIntervalMs) <= now) this.#warnings++
+    return this.#warnings > before
   }
 
   /** True if this accuser is a new one that still counts: the accusation is then worth spreading. */

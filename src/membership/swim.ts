@@ -318,6 +318,7 @@ export class Swim {
           const onSpread = ourLeave ? () => this.#becomeLeft() : undefined
           this.#gossip.addRumour({ key: message.node, bytes: encodeMessage(message), own }, now, onSpread)
         },
+        warn: (entry, suspect) => this.#outbound.sendParts(entry, [encodeMessage(suspect)]),
         event: (type, entry) => this.#event(type, entry),
         notice: (notice) => this.#outbound.notice(notice),
         count: (reason) => this.count(reason),
