@@ -3,82 +3,22 @@
  * goodbye, `close` frees everything. Usable without registry and rpc.
  */
 import debug from 'debug'
-import { formatHostPort, type HostPort, ipToBytes, tryParseHostPort } from '../address.js'
+import { formatHostPort, type HostPort, ipToBytes } from '../address.js'
 import { EMPTY_BYTES } from '../bytes.js'
 import { monotonicMs, wallMs } from '../clock.js'
 import { ShoalError } from '../errors.js'
 import type { Random } from '../random.js'
-import { resolveAdvertise } from './advertise.js'
-import { type DelegateProtocol, type Profile, resolveSwimConfig, type SwimConfig, versionsFor } from './config.js'
+import { type Bound, bindAll, DEFAULT_PORT } from './binding.js'
 import { Driver } from './driver.js'
-import type { MemberEvent, Notice } from './effects.js'
-import { Envelope, type Sealing } from './envelope.js'
-import { type GossipKey, Keyring, type KeyringControl } from './keyring.js'
+import type { KeyringControl } from './keyring.js'
 import type { Member } from './member.js'
-import type { Broadcast, PayloadHandler } from './payload.js'
-import { Sealer } from './sealer.js'
+import { assertName, type LeaveResult, type MembershipOptions, type MembershipStats } from './membership-options.js'
+import type { Broadcast } from './payload.js'
 import { type JoinResult, SeedKeeper } from './seeds.js'
-import { StreamTransport } from './stream-transport.js'
-import { Swim, type SwimStats } from './swim.js'
+import type { StreamTransport } from './stream-transport.js'
+import { Swim } from './swim.js'
 import { encodeTags } from './tags.js'
-import { UdpTransport } from './udp-transport.js'
-
-export interface MembershipOptions {
-  /** memberlist's label: clusters with different ones never merge. `''` is unlabelled. At most 255 bytes. */
-  readonly cluster: string
-  /** Unique in the cluster, 1 to 255 bytes. */
-  readonly name: string
-  /** `host:port` of the UDP socket and the TCP listener; port 0 takes any that is free for both. Default `0.0.0.0:7946`. */
-  readonly bind?: string
-  /** What others are told: `host` or `host:port`. Default the bound address, for a wildcard the machine's own. */
-  readonly advertise?: string
-  /** `host:port`, `[v6]:port`, `dns://name:port` or `srv://name`. */
-  readonly seeds?: readonly string[]
-  readonly profile?: Profile
-  readonly delegateProtocol?: DelegateProtocol
-  /** Changes to the profile's numbers. */
-  readonly tuning?: Partial<SwimConfig>
-  readonly tags?: Readonly<Record<string, string>>
-  /**
-   * Encrypts gossip, UDP and TCP, with AES-GCM: the first key seals, all of them open; 16, 24 or 32 bytes each, raw or
-   * in base64 as `serf keygen` prints it. Default none, which is plaintext. Whoever holds a key is trusted fully, and
-   * nothing but gossip is protected: `createNode` has no such option as long as its RPC channel is not covered by it.
-   */
-  readonly keys?: readonly GossipKey[]
-  /**
-   * Drops what is not sealed with one of the keys. Default true with keys. To encrypt a cluster that runs in plaintext,
-   * restart its nodes with `keys` and both of these false, then with `verifyOutgoing` true, then with both true: each
-   * step on all nodes before the next.
-   */
-  readonly verifyIncoming?: boolean
-  /** Seals what is sent. Default true with keys. */
-  readonly verifyOutgoing?: boolean
-  readonly payload?: PayloadHandler
-  readonly random?: Random
-  readonly onEvent?: (event: MemberEvent) => void
-  /** Trouble that stops nothing. */
-  readonly onNotice?: (notice: Notice) => void
-}
-
-export interface LeaveResult {
-  /** The leave was sent as often as it is worth; false when the time ran out before. */
-  readonly told: boolean
-}
-
-export interface MembershipStats extends SwimStats {
-  readonly lagMs: number
-  readonly packetsReceived: number
-  readonly sendErrors: number
-  readonly streamsRefused: number
-  /** Listeners of ours that threw. */
-  readonly listenerErrors: number
-}
-
-const DEFAULT_PORT = 7_946
-const DEFAULT_BIND = `0.0.0.0:${DEFAULT_PORT}`
-/** How often a random port that is free for TCP is tried for UDP as well. */
-const BIND_TRIES = 16
-const NAME_BYTES_MAX = 255
+import type { UdpTransport } from './udp-transport.js'
 
 const log = debug('shoal:membership')
 
@@ -270,69 +210,6 @@ export class Membership {
   }
 }
 
-interface Bound {
-  readonly udp: UdpTransport
-  readonly streams: StreamTransport
-  readonly envelope: Envelope
-  readonly keyring: Keyring
-  readonly config: SwimConfig
-  readonly advertised: HostPort
-}
-
-async function bindAll(options: MembershipOptions): Promise<Bound> {
-  const keyring = new Keyring(options.keys)
-  const envelope = new Envelope(options.cluster, resolveSealing(options, keyring))
-  const profile = resolveSwimConfig(options.profile ?? 'lan', options.tuning)
-  const vsn = versionsFor(options.delegateProtocol ?? 'plain')
-  const config = { ...profile, packetBytesMax: profile.packetBytesMax - envelope.overhead, vsn }
-  const bindText = options.bind ?? DEFAULT_BIND
-  const bind = tryParseHostPort(bindText, DEFAULT_PORT)
-  if (bind === undefined)
-    throw new ShoalError('INVALID_OPTION', `bind '${bindText}' is neither host:port nor [v6]:port`)
-  const { udp, streams } = await bindBoth(bind, envelope, config.streamTimeoutMs)
-  try {
-    const advertised = await resolveAdvertise(options.advertise, { host: bind.host, port: udp.port })
-    return { udp, streams, envelope, keyring, config, advertised }
-  } catch (error) {
-    await Promise.all([udp.close(), streams.close()])
-    throw error
-  }
-}
-
-/** Without keys there is nothing to verify by: who asks for it must not run in plaintext. */
-function resolveSealing(
-  { keys, verifyIncoming, verifyOutgoing }: MembershipOptions,
-  keyring: Keyring,
-): Sealing | undefined {
-  if (keys !== undefined) {
-    return {
-      cipher: new Sealer(keyring),
-      verifyIncoming: verifyIncoming ?? true,
-      verifyOutgoing: verifyOutgoing ?? true,
-    }
-  }
-  if (verifyIncoming === true || verifyOutgoing === true)
-    throw new ShoalError('INVALID_OPTION', 'verifyIncoming and verifyOutgoing need the option keys')
-  return undefined
-}
-
-/** UDP and TCP take the same port; with port 0 a free TCP port is tried for UDP until one is free for both. */
-async function bindBoth(
-  { host, port }: HostPort,
-  envelope: Envelope,
-  timeoutMs: number,
-): Promise<{ udp: UdpTransport; streams: StreamTransport }> {
-  for (let attempt = 1; ; attempt++) {
-    const streams = await StreamTransport.bind({ host, port }, envelope, timeoutMs)
-    try {
-      return { udp: await UdpTransport.bind({ host, port: streams.port }), streams }
-    } catch (error) {
-      await streams.close()
-      if (port !== 0 || attempt === BIND_TRIES) throw error
-    }
-  }
-}
-
 function createSwim(options: MembershipOptions, { advertised, config }: Bound, random: Random): Swim {
   const addr = ipToBytes(advertised.host)
   if (addr === undefined) throw new ShoalError('INVALID_OPTION', `address '${advertised.host}' is no IP address`)
@@ -350,10 +227,4 @@ function createSwim(options: MembershipOptions, { advertised, config }: Bound, r
     },
     now,
   )
-}
-
-function assertName(name: string): void {
-  const bytes = Buffer.byteLength(name)
-  if (bytes >= 1 && bytes <= NAME_BYTES_MAX) return
-  throw new ShoalError('INVALID_OPTION', `name '${name}' has ${bytes} bytes, it must have 1 to ${NAME_BYTES_MAX}`)
 }

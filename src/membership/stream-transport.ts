@@ -5,7 +5,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { HostPort } from '../address.js'
 import { type Envelope, explainBadReply } from './envelope.js'
-import type { ExchangeResult } from './swim.js'
+import type { ExchangeResult } from './swim-contract.js'
 import type { StreamMessage, WireDrop } from './wire/messages.js'
 
 export interface StreamHandlers {

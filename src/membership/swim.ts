@@ -7,14 +7,13 @@
  */
 import type { HostPort } from '../address.js'
 import { unreachable } from '../errors.js'
-import type { Random } from '../random.js'
 import type { SwimConfig } from './config.js'
 import { Corrections } from './corrections.js'
 import type { Effect, MemberEventType } from './effects.js'
 import { Gossip } from './gossip.js'
 import { Healer } from './healer.js'
 import { LocalHealth } from './local-health.js'
-import { type Identity, isLive, type Member, type MemberEntry, snapshotOf } from './member.js'
+import { isLive, type Member, type MemberEntry, snapshotOf } from './member.js'
 import { Members } from './members.js'
 import { Outbound } from './outbound.js'
 import { type Broadcast, isShoalPayload, type PayloadHandler } from './payload.js'
@@ -22,44 +21,11 @@ import { Prober } from './probe.js'
 import { Responder } from './responder.js'
 import { Roster } from './roster.js'
 import { Self } from './self.js'
+import type { DropReason, ExchangeResult, SwimOptions, SwimStats } from './swim-contract.js'
 import { Sync } from './sync.js'
 import { decodePacket } from './wire/decode.js'
 import { encodeMessage } from './wire/encode.js'
-import type { PacketMessage, StreamMessage, WireDrop } from './wire/messages.js'
-
-export interface SwimOptions {
-  readonly config: SwimConfig
-  readonly name: string
-  readonly identity: Identity
-  /** Boot time in seconds since 1970. */
-  readonly incarnation: number
-  readonly random: Random
-  readonly payload: PayloadHandler | undefined
-  /** Wall clock minus monotonic clock, in ms: only for what users are shown. */
-  readonly wallOffsetMs: number
-}
-
-export type DropReason =
-  | WireDrop
-  | 'wrong-name' // a ping for another node
-  | 'foreign-user-message'
-  | 'unexpected-stream'
-  | 'bad-incarnation'
-  | 'members-full'
-  | 'address-conflict'
-  | 'relays-full'
-
-export type ExchangeResult =
-  | { readonly ok: true; readonly message: StreamMessage | undefined }
-  | { readonly ok: false; readonly error: string }
-
-export interface SwimStats {
-  readonly healthScore: number
-  readonly live: number
-  readonly suspicions: number
-  readonly queued: { readonly rumours: number; readonly userMessages: number; readonly dropped: number }
-  readonly drops: Readonly<Partial<Record<DropReason, number>>>
-}
+import type { PacketMessage, StreamMessage } from './wire/messages.js'
 
 const REAP_INTERVAL_MS = 15_000 // Serf's ReapInterval
 

@@ -4,7 +4,7 @@
  */
 import type { MemberEventType } from '../../src/membership/effects.js'
 import type { MemberState } from '../../src/membership/member.js'
-import type { SwimStats } from '../../src/membership/swim.js'
+import type { SwimStats } from '../../src/membership/swim-contract.js'
 
 export type Observation =
   | { readonly type: 'boot'; readonly at: number; readonly node: string; readonly boot: string }

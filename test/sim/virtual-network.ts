@@ -3,7 +3,7 @@
  * TCP does, and cuts in one direction or both. Every chance is drawn from one seeded generator.
  */
 import { formatHostPort, type HostPort } from '../../src/address.js'
-import type { ExchangeResult } from '../../src/membership/swim.js'
+import type { ExchangeResult } from '../../src/membership/swim-contract.js'
 import type { Random } from '../../src/random.js'
 import type { VirtualClock } from './virtual-clock.js'
 

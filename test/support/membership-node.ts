@@ -1,7 +1,8 @@
 /** Memberships on loopback whose events a test can wait for. Everything started here is closed by `closeAll`. */
 
 import type { MemberEvent, Notice, SwimConfig } from '../../src/membership/index.js'
-import { Membership, type MembershipOptions } from '../../src/membership/membership.js'
+import { Membership } from '../../src/membership/membership.js'
+import type { MembershipOptions } from '../../src/membership/membership-options.js'
 
 /** Ten times faster than a LAN: a crash is known within about two seconds. */
 export const FAST: Partial<SwimConfig> = {

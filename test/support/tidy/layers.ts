@@ -24,6 +24,8 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/clock.ts': ['clock'],
   'src/membership/advertise.ts': ['node'],
   'src/membership/driver.ts': ['timers'],
+  'src/membership/binding.ts': [],
+  'src/membership/membership-options.ts': [],
   'src/membership/membership.ts': ['log', 'random', 'timers'],
   'src/membership/sealer.ts': ['node'],
   'src/membership/seeds.ts': ['node', 'timers'],

@@ -1,0 +1,62 @@
+/** The two sockets of membership, UDP and TCP on one port, and what is known only once they are bound. */
+import { type HostPort, tryParseHostPort } from '../address.js'
+import { ShoalError } from '../errors.js'
+import { resolveAdvertise } from './advertise.js'
+import { resolveSwimConfig, type SwimConfig, versionsFor } from './config.js'
+import { Envelope } from './envelope.js'
+import { Keyring } from './keyring.js'
+import { type MembershipOptions, resolveSealing } from './membership-options.js'
+import { StreamTransport } from './stream-transport.js'
+import { UdpTransport } from './udp-transport.js'
+
+export const DEFAULT_PORT = 7_946
+const DEFAULT_BIND = `0.0.0.0:${DEFAULT_PORT}`
+/** How often a random port that is free for TCP is tried for UDP as well. */
+const BIND_TRIES = 16
+
+export interface Bound {
+  readonly udp: UdpTransport
+  readonly streams: StreamTransport
+  readonly envelope: Envelope
+  readonly keyring: Keyring
+  readonly config: SwimConfig
+  readonly advertised: HostPort
+}
+
+/** Binds both. Rejects with INVALID_OPTION or with the socket's error; nothing is left open then. */
+export async function bindAll(options: MembershipOptions): Promise<Bound> {
+  const keyring = new Keyring(options.keys)
+  const envelope = new Envelope(options.cluster, resolveSealing(options, keyring))
+  const profile = resolveSwimConfig(options.profile ?? 'lan', options.tuning)
+  const vsn = versionsFor(options.delegateProtocol ?? 'plain')
+  const config = { ...profile, packetBytesMax: profile.packetBytesMax - envelope.overhead, vsn }
+  const bindText = options.bind ?? DEFAULT_BIND
+  const bind = tryParseHostPort(bindText, DEFAULT_PORT)
+  if (bind === undefined)
+    throw new ShoalError('INVALID_OPTION', `bind '${bindText}' is neither host:port nor [v6]:port`)
+  const { udp, streams } = await bindBoth(bind, envelope, config.streamTimeoutMs)
+  try {
+    const advertised = await resolveAdvertise(options.advertise, { host: bind.host, port: udp.port })
+    return { udp, streams, envelope, keyring, config, advertised }
+  } catch (error) {
+    await Promise.all([udp.close(), streams.close()])
+    throw error
+  }
+}
+
+/** UDP and TCP take the same port; with port 0 a free TCP port is tried for UDP until one is free for both. */
+async function bindBoth(
+  { host, port }: HostPort,
+  envelope: Envelope,
+  timeoutMs: number,
+): Promise<{ udp: UdpTransport; streams: StreamTransport }> {
+  for (let attempt = 1; ; attempt++) {
+    const streams = await StreamTransport.bind({ host, port }, envelope, timeoutMs)
+    try {
+      return { udp: await UdpTransport.bind({ host, port: streams.port }), streams }
+    } catch (error) {
+      await streams.close()
+      if (port !== 0 || attempt === BIND_TRIES) throw error
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/** What starts a membership, and the rules of the options that need no socket to be checked. */
+import { ShoalError } from '../errors.js'
+import type { Random } from '../random.js'
+import type { DelegateProtocol, Profile, SwimConfig } from './config.js'
+import type { MemberEvent, Notice } from './effects.js'
+import type { Sealing } from './envelope.js'
+import type { GossipKey, Keyring } from './keyring.js'
+import type { PayloadHandler } from './payload.js'
+import { Sealer } from './sealer.js'
+import type { SwimStats } from './swim-contract.js'
+
+export interface MembershipOptions {
+  /** memberlist's label: clusters with different ones never merge. `''` is unlabelled. At most 255 bytes. */
+  readonly cluster: string
+  /** Unique in the cluster, 1 to 255 bytes. */
+  readonly name: string
+  /** `host:port` of the UDP socket and the TCP listener; port 0 takes any that is free for both. Default `0.0.0.0:7946`. */
+  readonly bind?: string
+  /** What others are told: `host` or `host:port`. Default the bound address, for a wildcard the machine's own. */
+  readonly advertise?: string
+  /** `host:port`, `[v6]:port`, `dns://name:port` or `srv://name`. */
+  readonly seeds?: readonly string[]
+  readonly profile?: Profile
+  readonly delegateProtocol?: DelegateProtocol
+  /** Changes to the profile's numbers. */
+  readonly tuning?: Partial<SwimConfig>
+  readonly tags?: Readonly<Record<string, string>>
+  /**
+   * Encrypts gossip, UDP and TCP, with AES-GCM: the first key seals, all of them open; 16, 24 or 32 bytes each, raw or
+   * in base64 as `serf keygen` prints it. Default none, which is plaintext. Whoever holds a key is trusted fully, and
+   * nothing but gossip is protected: `createNode` has no such option as long as its RPC channel is not covered by it.
+   */
+  readonly keys?: readonly GossipKey[]
+  /**
+   * Drops what is not sealed with one of the keys. Default true with keys. To encrypt a cluster that runs in plaintext,
+   * restart its nodes with `keys` and both of these false, then with `verifyOutgoing` true, then with both true: each
+   * step on all nodes before the next.
+   */
+  readonly verifyIncoming?: boolean
+  /** Seals what is sent. Default true with keys. */
+  readonly verifyOutgoing?: boolean
+  readonly payload?: PayloadHandler
+  readonly random?: Random
+  readonly onEvent?: (event: MemberEvent) => void
+  /** Trouble that stops nothing. */
+  readonly onNotice?: (notice: Notice) => void
+}
+
+export interface LeaveResult {
+  /** The leave was sent as often as it is worth; false when the time ran out before. */
+  readonly told: boolean
+}
+
+export interface MembershipStats extends SwimStats {
+  readonly lagMs: number
+  readonly packetsReceived: number
+  readonly sendErrors: number
+  readonly streamsRefused: number
+  /** Listeners of ours that threw. */
+  readonly listenerErrors: number
+}
+
+const NAME_BYTES_MAX = 255
+
+/** Without keys there is nothing to verify by: who asks for it must not run in plaintext. */
+export function resolveSealing(
+  { keys, verifyIncoming, verifyOutgoing }: MembershipOptions,
+  keyring: Keyring,
+): Sealing | undefined {
+  if (keys !== undefined) {
+    return {
+      cipher: new Sealer(keyring),
+      verifyIncoming: verifyIncoming ?? true,
+      verifyOutgoing: verifyOutgoing ?? true,
+    }
+  }
+  if (verifyIncoming === true || verifyOutgoing === true)
+    throw new ShoalError('INVALID_OPTION', 'verifyIncoming and verifyOutgoing need the option keys')
+  return undefined
+}
+
+/** Throws INVALID_OPTION for a name that the wire cannot carry. */
+export function assertName(name: string): void {
+  const bytes = Buffer.byteLength(name)
+  if (bytes >= 1 && bytes <= NAME_BYTES_MAX) return
+  throw new ShoalError('INVALID_OPTION', `name '${name}' has ${bytes} bytes, it must have 1 to ${NAME_BYTES_MAX}`)
+}
