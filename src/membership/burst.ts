@@ -5,8 +5,9 @@
  */
 
 const OFFSETS_MS = [0, 10, 20, 40, 80] as const
+const ROUNDS = OFFSETS_MS.length
 /** Relayed news may not use the last tokens: a node's own change always finds some. */
-const RESERVED_ROUNDS = 5
+const RESERVED_ROUNDS = ROUNDS
 
 export interface BurstOptions {
   readonly packetsPerSecond: number
@@ -19,7 +20,8 @@ export class Burst {
   #tokens: number
   #filledAt: number
   #startedAt = 0
-  #step: number = OFFSETS_MS.length
+  #step: number = ROUNDS
+  #rounds: number = ROUNDS
   #ownNews = false
 
   constructor(options: BurstOptions, now: number) {
@@ -28,10 +30,14 @@ export class Burst {
     this.#filledAt = now
   }
 
-  /** News came up: a round is due now, or as soon as a burst under way allows. */
-  start(own: boolean, now: number): void {
-    const pending = this.#step < OFFSETS_MS.length
+  /**
+   * News came up: a round is due now, or as soon as a burst under way allows. Relayed news gets `relayRounds` of them:
+   * all that hear of it send as many, so few are enough, and the ticks carry the rest.
+   */
+  start(own: boolean, now: number, relayRounds: number = ROUNDS): void {
+    const pending = this.#step < this.#rounds
     this.#ownNews = own || (pending && this.#ownNews)
+    this.#rounds = this.#ownNews ? ROUNDS : Math.min(ROUNDS, relayRounds)
     if (pending && this.#step > 0 && !own) {
       // One more round soon is enough: the next ones serve the old news and the new alike.
       const nextAt = this.nextDeadline() ?? now
@@ -45,7 +51,7 @@ export class Burst {
 
   nextDeadline(): number | undefined {
     const offset = OFFSETS_MS[this.#step]
-    return offset === undefined ? undefined : this.#startedAt + offset
+    return offset === undefined || this.#step >= this.#rounds ? undefined : this.#startedAt + offset
   }
 
   /** True if a round is due and there are tokens for it; without tokens the burst is over. */
@@ -65,7 +71,7 @@ export class Burst {
   }
 
   stop(): void {
-    this.#step = OFFSETS_MS.length
+    this.#step = ROUNDS
     this.#ownNews = false
   }
 

@@ -10,7 +10,7 @@ import { isLive, isShoalNode, type MemberEntry } from './member.js'
 import type { Members } from './members.js'
 import type { Broadcast } from './payload.js'
 import type { Roster } from './roster.js'
-import { sendLimit } from './scaling.js'
+import { relayRounds, sendLimit } from './scaling.js'
 import { COMPOUND_HEADER_BYTES, COMPOUND_PART_BYTES } from './wire/compound.js'
 import { MESSAGE_TYPE } from './wire/messages.js'
 
@@ -110,7 +110,8 @@ export class Gossip {
   }
 
   #wake(own: boolean, now: number): void {
-    this.#burst.start(own, now)
+    const { config, counts } = this.#parts
+    this.#burst.start(own, now, relayRounds(counts.liveCount, config.gossipNodes))
     this.#rearm(now)
   }
 

@@ -13,6 +13,15 @@ export function sendLimit(mult: number, members: number): number {
   return Math.max(retransmitLimit(mult, members), Math.min(3 * mult, 3 * (members - 1)))
 }
 
+/**
+ * Rounds of `fanout` packets in which whoever hears of something passes it on at once: after k packets of each of n
+ * members about n * e^-k have not heard of it, here a hundredth of one. More would cost everybody's time at the very
+ * moment when the news is acted upon; the ticks send what is left of the limit.
+ */
+export function relayRounds(members: number, fanout: number): number {
+  return Math.ceil((Math.log(Math.max(1, members)) + 4.6) / fanout)
+}
+
 /** The least time a suspicion lasts; the log factor is truncated to three decimals, as memberlist does. */
 export function suspicionTimeoutMs(mult: number, members: number, probeIntervalMs: number): number {
   const factor = Math.max(1, Math.log10(Math.max(1, members)))

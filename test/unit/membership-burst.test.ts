@@ -26,6 +26,16 @@ it('relayed news during a burst is sent within 10 ms and begins no second first 
   expect(rounds(burst, 300, news).filter((at) => at >= 50)).toEqual([60, 70, 90, 130])
 })
 
+it('relayed news takes no more rounds than it is given, and own news beside it takes all', () => {
+  const relayed = new Burst(LAN, 0)
+  relayed.start(false, 0, 3)
+  expect(rounds(relayed, 300, () => undefined)).toEqual([0, 10, 20])
+  const own = new Burst(LAN, 0)
+  own.start(true, 0, 3)
+  own.start(false, 0, 3)
+  expect(rounds(own, 300, () => undefined)).toEqual([0, 10, 20, 40, 80])
+})
+
 it('own news during a burst goes out at once', () => {
   const burst = new Burst(LAN, 0)
   const news = (now: number): 'own' | undefined => (now === 0 || now === 50 ? 'own' : undefined)

@@ -1,6 +1,12 @@
 import { expect, it } from 'vitest'
 import { LocalHealth } from '../../src/membership/local-health.js'
-import { pushPullIntervalMs, retransmitLimit, sendLimit, suspicionTimeoutMs } from '../../src/membership/scaling.js'
+import {
+  pushPullIntervalMs,
+  relayRounds,
+  retransmitLimit,
+  sendLimit,
+  suspicionTimeoutMs,
+} from '../../src/membership/scaling.js'
 import { Suspicion, suspicionLimits, suspicionTotalMs } from '../../src/membership/suspicion.js'
 
 const LAN = { suspicionMult: 4, suspicionMaxTimeoutMult: 6, probeIntervalMs: 1_000 }
@@ -118,3 +124,18 @@ it.each([
 ])('among %i members a rumour is sent %i times: in small groups more often than by the formula', (members, times) => {
   expect(sendLimit(4, members)).toBe(times)
 })
+
+it.each([
+  [0, 2],
+  [3, 2],
+  [30, 3],
+  [100, 4],
+  [1_000, 4],
+  [20_000, 5],
+])(
+  'news is passed on at once in so many rounds of three that %i members miss less than a hundredth of one: %i',
+  (members, times) => {
+    expect(relayRounds(members, 3)).toBe(times)
+    expect(members * Math.exp(-3 * times)).toBeLessThanOrEqual(0.01)
+  },
+)
