@@ -33,9 +33,10 @@ export interface SeedLookupParts {
   readonly isOwn: (address: HostPort) => boolean
   /** Whether our socket can send to this literal. */
   readonly reaches: (host: string) => boolean
+  /** A function or a name server that takes longer has failed for this time. Default 5 s. */
+  readonly timeoutMs?: number
 }
 
-/** A function or a name server that takes longer has failed for this time. */
 const TIMEOUT_MS = 5_000
 /** Until then an answer that is still out is waited for again rather than asked for once more. */
 const ASK_AGAIN_MS = 60_000
@@ -126,27 +127,28 @@ export class SeedLookup {
   #ask<T>(key: unknown, question: () => Promise<T>): Promise<T> {
     const now = monotonicMs()
     const former = this.#asked.get(key)
-    if (former !== undefined && now - former.at < ASK_AGAIN_MS) return within(former.answer as Promise<T>)
+    if (former !== undefined && now - former.at < ASK_AGAIN_MS) return this.#within(former.answer as Promise<T>)
     const asked = { answer: question(), at: now }
     this.#asked.set(key, asked)
     const settled = (): void => {
       if (this.#asked.get(key) === asked) this.#asked.delete(key)
     }
     asked.answer.then(settled, settled)
-    return within(asked.answer)
+    return this.#within(asked.answer)
+  }
+
+  /** The timer does not hold the process: whoever waits here has sockets open. */
+  #within<T>(work: Promise<T>): Promise<T> {
+    const ms = this.#parts.timeoutMs ?? TIMEOUT_MS
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms).unref()
+      void work.then(resolve, reject).finally(() => clearTimeout(timer))
+    })
   }
 
   #some<T>(items: readonly T[], max: number): readonly T[] {
     return items.length <= max ? items : shuffle([...items], this.#parts.random).slice(0, max)
   }
-}
-
-/** The timer does not hold the process: whoever waits here has sockets open. */
-function within<T>(work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer within ${TIMEOUT_MS} ms`)), TIMEOUT_MS).unref()
-    void work.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
 }
 
 function reasonOf(error: unknown): string {

@@ -5,7 +5,7 @@
  */
 import { formatHostPort, type HostPort } from '../address.js'
 import { monotonicMs } from '../clock.js'
-import { backoffMs, type Random } from '../random.js'
+import { backoffMs, type Random, shuffle } from '../random.js'
 import type { FormerMembers } from './rejoin.js'
 import type { SeedSource } from './seed.js'
 import type { FoundSeeds, SeedLookup } from './seed-lookup.js'
@@ -32,6 +32,13 @@ export interface SeedParts {
   readonly onPass: (results: readonly JoinResult[]) => void
 }
 
+/** What a pass is to try. */
+interface Wanted {
+  readonly found: readonly Promise<FoundSeeds>[]
+  readonly isSeedInView: boolean
+  readonly former: boolean
+}
+
 type Report = (result: JoinResult) => void
 
 const BACKOFF_BASE_MS = 250
@@ -41,7 +48,8 @@ const WATCH_INTERVAL_MS = 5_000
 /** A seed may answer and never be in view, behind a balancer for one: then it is contacted less and less often. */
 const UNSEEN_INTERVAL_MAX_MS = 60_000
 /** A name may resolve to thousands of pods; a few of them are enough. */
-const ADDRESSES_PER_PASS_MAX = 16
+const ADDRESSES_PER_LOOKUP_MAX = 16
+const ADDRESSES_PER_PASS_MAX = 32
 const FORMER_AT_ONCE = 4
 /** After that no further ones are begun in a pass: the seeds are to be tried again as well. */
 const FORMER_MS = 2_000
@@ -71,8 +79,8 @@ export class SeedKeeper {
         if (until === 'first' && result.error === undefined) resolve([...results])
       }
       const run = async (): Promise<void> => {
-        const found = await this.#parts.lookup.find(this.#parts.seeds)
-        await this.#pass({ found, former: !this.#parts.former.done }, report)
+        const { seeds, former } = this.#parts
+        await this.#pass({ found: this.#findEach(seeds), isSeedInView: false, former: !former.done }, report)
         resolve(results)
         this.#scheduleNext()
       }
@@ -83,7 +91,7 @@ export class SeedKeeper {
   /** One pass over other seeds than the permanent ones. */
   async joinOnce(seeds: readonly (string | SeedSource)[]): Promise<readonly JoinResult[]> {
     const results: JoinResult[] = []
-    await this.#trySeeds(await this.#parts.lookup.find(seeds), (result) => results.push(result))
+    await this.#trySeeds(this.#findEach(seeds), (result) => results.push(result))
     return results
   }
 
@@ -101,25 +109,25 @@ export class SeedKeeper {
     if (former.addresses.some(isLive)) former.handleAnswer()
     const isSeedInView = found.targets.some(({ address }) => isLive(address))
     if (isSeedInView) this.#unseen = 0
-    const wanted = { found: isSeedInView ? undefined : found, former: !former.done }
-    if (wanted.found !== undefined || wanted.former) await this.#pass(wanted, () => {})
+    const wanted = { found: isSeedInView ? [] : [Promise.resolve(found)], isSeedInView, former: !former.done }
+    if (!isSeedInView || wanted.former) await this.#pass(wanted, () => {})
     else this.#failures = 0
     this.#scheduleNext()
   }
 
-  async #pass(wanted: { found: FoundSeeds | undefined; former: boolean }, report: Report): Promise<void> {
+  async #pass(wanted: Wanted, report: Report): Promise<void> {
     const results: JoinResult[] = []
     const note = (result: JoinResult): void => {
       results.push(result)
       report(result)
     }
     const [seedAnswered, formerAnswered] = await Promise.all([
-      wanted.found !== undefined && this.#trySeeds(wanted.found, note),
+      this.#trySeeds(wanted.found, note),
       wanted.former && this.#tryFormer(note),
     ])
     const { former, onPass } = this.#parts
     if (formerAnswered) former.handleAnswer()
-    if (seedAnswered || wanted.found === undefined) former.handleSeedAnswer()
+    if (seedAnswered || wanted.isSeedInView) former.handleSeedAnswer()
     this.#failures = seedAnswered || formerAnswered ? 0 : this.#failures + 1
     this.#unseen = seedAnswered ? this.#unseen + 1 : 0
     if (!this.#closed) onPass(results)
@@ -138,21 +146,35 @@ export class SeedKeeper {
   }
 
   /** True if one answered. Two seeds at one address are one exchange, reported for both. */
-  async #trySeeds({ targets, failures }: FoundSeeds, report: Report): Promise<boolean> {
-    for (const { seed, error } of failures) report({ seed, address: '', error })
+  async #trySeeds(found: readonly Promise<FoundSeeds>[], report: Report): Promise<boolean> {
     const exchanges = new Map<string, Promise<string | undefined>>()
-    const attempts: Promise<boolean>[] = []
-    for (const { seed, address: to } of targets) {
-      const address = formatHostPort(to)
-      let exchange = exchanges.get(address)
-      if (exchange === undefined) {
-        if (exchanges.size === ADDRESSES_PER_PASS_MAX) continue
-        exchange = this.#parts.join(to)
-        exchanges.set(address, exchange)
-      }
-      attempts.push(exchange.then((error) => reported({ seed, address, error }, report)))
-    }
-    return (await Promise.all(attempts)).includes(true)
+    const answers = found.map(async (each) => {
+      const { targets, failures } = await each
+      for (const { seed, error } of failures) report({ seed, address: '', error })
+      const attempts = targets.slice(0, ADDRESSES_PER_LOOKUP_MAX).map(({ seed, address: to }) => {
+        const address = formatHostPort(to)
+        const exchange = exchanges.get(address) ?? this.#tryAddress(to, exchanges)
+        return exchange?.then((error) => reported({ seed, address, error }, report))
+      })
+      return (await Promise.all(attempts)).includes(true)
+    })
+    return (await Promise.all(answers)).includes(true)
+  }
+
+  /** Each by itself: a name that takes its time must not keep those waiting that are known. */
+  #findEach(seeds: readonly (string | SeedSource)[]): readonly Promise<FoundSeeds>[] {
+    const { lookup, random } = this.#parts
+    return shuffle([...seeds], random).map((seed) => lookup.find([seed]))
+  }
+
+  #tryAddress(
+    to: HostPort,
+    exchanges: Map<string, Promise<string | undefined>>,
+  ): Promise<string | undefined> | undefined {
+    if (this.#closed || exchanges.size >= ADDRESSES_PER_PASS_MAX) return undefined
+    const exchange = this.#parts.join(to)
+    exchanges.set(formatHostPort(to), exchange)
+    return exchange
   }
 
   /** A few at a time, each once at most, until one answers. */
