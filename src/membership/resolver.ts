@@ -1,5 +1,5 @@
 /** How names become addresses: an interface, so that a program may bring its own, and the system's way. */
-import { lookup, resolveSrv } from 'node:dns/promises'
+import dns from 'node:dns/promises'
 
 export interface SrvTarget {
   readonly name: string
@@ -13,8 +13,11 @@ export interface Resolver {
   readonly lookupSrv: (name: string) => Promise<readonly SrvTarget[]>
 }
 
-/** Hosts as every program of the machine finds them (`/etc/hosts` too), SRV records from the name servers. */
+/**
+ * Hosts as every program of the machine finds them (`/etc/hosts` too), SRV records from the name servers. A program's
+ * `dns.setServers` replaces the functions of the module, so they are taken from there at each call.
+ */
 export const systemResolver: Resolver = {
-  lookup: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
-  lookupSrv: resolveSrv,
+  lookup: async (host) => (await dns.lookup(host, { all: true })).map(({ address }) => address),
+  lookupSrv: (name) => dns.resolveSrv(name),
 }
