@@ -7,7 +7,7 @@ import { ownV6Address, TestResolver, v6Missing } from '../support/test-resolver.
 import { until } from '../support/until.js'
 
 const missing = v6Missing()
-let cleanups: (() => Promise<void>)[] = []
+const cleanups: (() => Promise<void>)[] = []
 
 afterEach(async () => {
   await Promise.all(cleanups.splice(0).map((clean) => clean()))
@@ -34,14 +34,21 @@ describe.skipIf(missing !== undefined)('over IPv6', () => {
     const nodes = newNodes()
     const all: ShoalNode[] = []
     for (const name of ['a', 'b', 'c']) all.push(await nodes.start(name, { bind: '[::1]:0' }))
-    await untilSeen('each sees each', () => all.every((node) => all.every(({ name }) => stateOf(node, name) === 'alive')))
+    await untilSeen('each sees each', () =>
+      all.every((node) => all.every(({ name }) => stateOf(node, name) === 'alive')),
+    )
     for (const node of all) {
       expect(node.address).toMatch(/^\[::1\]:\d+$/)
       expect(node.rpcAddress).toMatch(/^\[::1\]:\d+$/)
       await node.provide(`at-${node.name}`, { who: () => node.name })
     }
     for (const node of all) {
-      expect(node.members().map(({ address }) => address).sort()).toEqual(all.map(({ address }) => address).sort())
+      expect(
+        node
+          .members()
+          .map(({ address }) => address)
+          .sort(),
+      ).toEqual(all.map(({ address }) => address).sort())
       for (const { name, rpcAddress } of all) {
         await node.waitForServices([`at-${name}`])
         expect(memberOf(node, name)?.rpcAddress).toBe(rpcAddress)
@@ -86,7 +93,10 @@ describe.skipIf(missing !== undefined)('over IPv6', () => {
     const seeds = [`dns://both:${port}`, `dns://old:${port}`]
     const b = await cluster.start('b', { bind: '[::1]:0', resolver, seeds })
     const results = await b.membership.joinSeeds()
-    expect(results.find(({ seed }) => seed.includes('both'))).toMatchObject({ address: `[::1]:${port}`, error: undefined })
+    expect(results.find(({ seed }) => seed.includes('both'))).toMatchObject({
+      address: `[::1]:${port}`,
+      error: undefined,
+    })
     expect(results.find(({ seed }) => seed.includes('old'))?.error).toContain('bind to [::]:port')
     const c = await cluster.start('c', { bind: '127.0.0.1:0', seeds: [`[::1]:${port}`] })
     expect(await c.membership.joinSeeds()).toMatchObject([{ error: expect.stringContaining('bind to [::]:port') }])
@@ -125,7 +135,12 @@ describe.skipIf(missing !== undefined)('over IPv6', () => {
     const node = await newNodes().start('a', { bind: 'localhost:0' })
     const host = (address: string): string => address.slice(0, address.lastIndexOf(':'))
     expect(host(node.rpcAddress)).toBe(host(node.address))
-    const peer = await createNode({ cluster: node.cluster, bind: 'localhost:0', seeds: [node.address], requireSeed: true })
+    const peer = await createNode({
+      cluster: node.cluster,
+      bind: 'localhost:0',
+      seeds: [node.address],
+      requireSeed: true,
+    })
     cleanups.push(() => peer.close())
     await node.provide('s', { who: () => 'a' })
     await peer.waitForServices(['s'])

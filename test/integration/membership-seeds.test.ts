@@ -40,7 +40,10 @@ describe('a node joins by', () => {
   it('dns://name:port', () => joins((port) => ({ resolver: local(), seeds: [`dns://pods:${port}`] })))
 
   it('srv://name', () =>
-    joins((port) => ({ resolver: local().srv('_gossip._udp.shop', ['pods', port]), seeds: ['srv://_gossip._udp.shop'] })))
+    joins((port) => ({
+      resolver: local().srv('_gossip._udp.shop', ['pods', port]),
+      seeds: ['srv://_gossip._udp.shop'],
+    })))
 
   it('a function alone', () => joins((port) => ({ seeds: () => [`127.0.0.1:${port}`] })))
 
@@ -110,7 +113,10 @@ it('createNode with itself as its only seed does not wait, bound to a wildcard a
   await first.close()
   const startedAt = performance.now()
   const options = { cluster: 'alone', bind: `0.0.0.0:${port}`, advertise: '127.0.0.1' }
-  const node = await createNode({ ...options, seeds: [`127.0.0.1:${port}`, `127.0.0.7:${port}`, `dns://localhost:${port}`] })
+  const node = await createNode({
+    ...options,
+    seeds: [`127.0.0.1:${port}`, `127.0.0.7:${port}`, `dns://localhost:${port}`],
+  })
   expect(performance.now() - startedAt).toBeLessThan(1_500)
   expect(node.members().map(({ name }) => name)).toEqual([node.name])
   await node.close()

@@ -51,7 +51,9 @@ function reply(query: Buffer, records: Readonly<Record<string, SrvRecord>>): Buf
 }
 
 function answer({ port, target }: SrvRecord): Buffer {
-  const name = Buffer.concat(target.split('.').map((label) => Buffer.from(`${String.fromCharCode(label.length)}${label}`)))
+  const name = Buffer.concat(
+    target.split('.').map((label) => Buffer.from(`${String.fromCharCode(label.length)}${label}`)),
+  )
   const fixed = Buffer.alloc(18)
   fixed.writeUInt16BE(0xc00c, 0) // the name of the question
   fixed.writeUInt16BE(TYPE_SRV, 2)
