@@ -176,6 +176,19 @@ it('a disk that fails later harms nothing: it is told once, counted, and the nod
   expect(notices(a)).toHaveLength(1)
 })
 
+it('what could not be written is written later, at a close for one', async () => {
+  const inner = join(folder, 'inner')
+  await mkdir(inner)
+  const a = await cluster.start('a', { snapshot: join(inner, 'x') })
+  await rm(inner, { recursive: true })
+  const b = await cluster.start('b', { seeds: [a.membership.address] })
+  await b.membership.joinSeeds()
+  await until('the failure was counted', () => a.membership.stats().snapshotErrors === 1)
+  await mkdir(inner)
+  await a.membership.close()
+  expect(await addresses(join(inner, 'x'))).toEqual([portOf(b)])
+})
+
 it('two nodes with one path do not harm each other: the file is always one of what either wrote', async () => {
   const a = await cluster.start('a', { snapshot: path })
   const b = await cluster.start('b', { snapshot: path, seeds: [a.membership.address] })
