@@ -171,7 +171,7 @@ export class SeedKeeper {
     to: HostPort,
     exchanges: Map<string, Promise<string | undefined>>,
   ): Promise<string | undefined> | undefined {
-    if (this.#closed || exchanges.size >= ADDRESSES_PER_PASS_MAX) return undefined
+    if (exchanges.size >= ADDRESSES_PER_PASS_MAX) return undefined
     const exchange = this.#parts.join(to)
     exchanges.set(formatHostPort(to), exchange)
     return exchange
