@@ -10,11 +10,12 @@ export interface HostPort {
 
 /** Reads `host:port`, `[v6]:port`, or `host` alone with `defaultPort`; `undefined` when it is none of these. */
 export function tryParseHostPort(text: string, defaultPort?: number): HostPort | undefined {
-  const bracketed = /^\[([0-9a-fA-F:.%a-z]+)\](?::(\d{1,5}))?$/.exec(text)
+  const bracketed = /^\[([0-9a-fA-F:.]+)\](?::(\d{1,5}))?$/.exec(text)
   const plain = /^([^\s:[\]/]+)(?::(\d{1,5}))?$/.exec(text)
   const bareV6 = text.includes(':') && parseV6(text) !== undefined ? ([text, text, undefined] as const) : null
   const match = bracketed ?? plain ?? bareV6
   if (match === null || match[1] === undefined) return undefined
+  if (match === bracketed && parseV6(match[1]) === undefined) return undefined
   const port = match[2] === undefined ? defaultPort : Number(match[2])
   if (port === undefined || port > 65_535) return undefined
   return { host: match[1], port }
@@ -34,6 +35,18 @@ export function ipFromBytes(bytes: Uint8Array): string | undefined {
   return compressZeroes(groups)
 }
 
+/** One spelling for each IP literal: IPv6 in its short form, a v4-mapped one as the IPv4 it means. Names stay as they are. */
+export function canonicalHost(host: string): string {
+  const bytes = ipToBytes(host)
+  return bytes === undefined ? host : (ipFromBytes(bytes) ?? host)
+}
+
+/** Why an address with a zone (`fe80::1%eth0`) is of no use here; `undefined` for one without. */
+export function zoneProblem(text: string): string | undefined {
+  if (!text.includes('%')) return undefined
+  return 'has a zone id, which gossip cannot carry and no other host could use: take a global or unique local (fd00::/8) address'
+}
+
 /** Raw bytes of an IP literal: 4 for IPv4, 16 for IPv6; `undefined` for anything else, host names included. */
 export function ipToBytes(ip: string): Uint8Array | undefined {
   return ip.includes(':') ? parseV6(ip) : parseV4(ip)
@@ -50,8 +63,7 @@ function parseV4(ip: string): Uint8Array | undefined {
   return bytes
 }
 
-function parseV6(text: string): Uint8Array | undefined {
-  const ip = text.split('%')[0] ?? ''
+function parseV6(ip: string): Uint8Array | undefined {
   const halves = ip.split('::')
   if (halves.length > 2) return undefined
   const head = groupBytes(halves[0] ?? '')

@@ -21,6 +21,8 @@ export type {
   MemberEventType,
   MemberState,
   Profile,
+  SeedSource,
+  Seeds,
   SwimConfig,
 } from './membership/index.js'
 export type { NodeInspection } from './node/inspection.js'

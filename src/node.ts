@@ -6,7 +6,7 @@ import { hostname } from 'node:os'
 import { formatHostPort } from './address.js'
 import { monotonicMs, wallMs } from './clock.js'
 import { ShoalError } from './errors.js'
-import { isLoopback, Membership, resolveAdvertise } from './membership/index.js'
+import { isLoopback, type JoinResult, Membership, resolveAdvertise, resolveBind } from './membership/index.js'
 import { ClusterLink } from './node/cluster-link.js'
 import { Emitter } from './node/emitter.js'
 import { type NodeOptions, type ResolvedOptions, resolveOptions } from './node/options.js'
@@ -16,16 +16,19 @@ import { Rpc } from './rpc/index.js'
 
 /** The first pass over the seeds may hold `createNode` for so long. */
 const FIRST_PASS_MS = 3_000
+/** Seeds that the error names when none answered. */
+const REASONS_MAX = 8
 
 /**
- * Starts a node: resolves when its sockets are bound and one pass over the seeds was made (at most 3 s), whatever that
- * brought; seeds go on in the background. Rejects INVALID_OPTION, JOIN_FAILED (with `requireSeed`), or with a socket's
+ * Starts a node: resolves when its sockets are bound and a seed, or a member that the snapshot remembers, has answered,
+ * else when all were tried once or 3 s have passed; they go on in the background. Rejects INVALID_OPTION, JOIN_FAILED (with `requireSeed`), or with a socket's
  * error; nothing is left open then.
  */
 export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
   const random = Math.random
   const options = resolveOptions(given, { env: process.env, hostname: hostname(), random })
-  const { host } = await resolveAdvertise(options.advertise, { host: options.rpcBind.host, port: 1 })
+  const rpcBind = await resolveBind(options.rpcBind)
+  const { host } = await resolveAdvertise(options.advertise, { host: rpcBind.host, port: 1 })
   warnIfExposed(host)
   const emitter = new Emitter<NodeEvents>()
   const feed = new ServiceFeed()
@@ -35,7 +38,7 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
     cluster: options.cluster,
     node: options.name,
     bootId,
-    bind: options.rpcBind,
+    bind: rpcBind,
     directory: { candidates: (service, nodes) => registry.candidates(service, nodes) },
     local: options.local,
     exposeStacks: options.exposeStacks,
@@ -60,10 +63,12 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
   const rpcAddress = formatHostPort({ host, port })
   let node: ShoalNode | undefined
   try {
-    const membership = await startMembership({ options, link, rpcAddress, emitter })
+    const faults = holdFaults(emitter)
+    const membership = await startMembership({ options, link, rpcAddress, onFault: faults.tell })
     node = new ShoalNode({ options, membership, registry, rpc, rpcAddress, link, emitter, feed })
     link.attach(membership)
     await firstPass(membership, options)
+    faults.release()
     return node
   } catch (error) {
     await (node ?? rpc).close()
@@ -88,17 +93,37 @@ interface Starting {
   readonly options: ResolvedOptions
   readonly link: ClusterLink
   readonly rpcAddress: string
-  readonly emitter: Emitter<NodeEvents>
+  readonly onFault: (error: Error) => void
 }
 
-function startMembership({ options, link, rpcAddress, emitter }: Starting): Promise<Membership> {
-  const { profile, delegateProtocol, tuning, advertise } = options
+const EARLY_FAULTS_MAX = 64
+
+/** What goes wrong before the caller has the node is told once it could listen. */
+function holdFaults(emitter: Emitter<NodeEvents>): { tell: (error: Error) => void; release: () => void } {
+  const early: Error[] = []
+  let held = true
+  const tell = (error: Error): void => {
+    if (!held) emitter.emit('fault', error)
+    else if (early.length < EARLY_FAULTS_MAX) early.push(error)
+  }
+  const release = (): void => {
+    setImmediate(() => {
+      held = false
+      early.forEach(tell)
+    })
+  }
+  return { tell, release }
+}
+
+function startMembership({ options, link, rpcAddress, onFault }: Starting): Promise<Membership> {
+  const { profile, delegateProtocol, tuning, advertise, snapshot } = options
   return Membership.start({
     cluster: options.cluster,
     name: options.name,
     bind: options.bind,
     seeds: options.seeds,
     ...(advertise === undefined ? {} : { advertise }),
+    ...(snapshot === undefined ? {} : { snapshot }),
     ...(profile === undefined ? {} : { profile }),
     ...(delegateProtocol === undefined ? {} : { delegateProtocol }),
     ...(tuning === undefined ? {} : { tuning }),
@@ -106,18 +131,24 @@ function startMembership({ options, link, rpcAddress, emitter }: Starting): Prom
     payload: link.payload(),
     onEvent: (event) => link.handleMember(event),
     onNotice: (notice) => {
-      if (notice.kind !== 'foreign-self') emitter.emit('fault', new Error(JSON.stringify(notice)))
+      if (notice.kind !== 'foreign-self') onFault(new Error(JSON.stringify(notice)))
     },
   })
 }
 
 async function firstPass(membership: Membership, options: ResolvedOptions): Promise<void> {
   const startedAt = monotonicMs()
-  const results = await within(membership.joinSeeds(), FIRST_PASS_MS)
+  const results = await within(membership.joinSeeds('first'), FIRST_PASS_MS)
   if (!options.requireSeed || results?.some((result) => result.error === undefined)) return
   const waited = Math.round(monotonicMs() - startedAt)
-  const reasons = (results ?? []).map(({ seed, error }) => `${seed}: ${error}`).join('; ')
-  throw new ShoalError('JOIN_FAILED', `no seed answered within ${waited} ms (${reasons || 'none did yet'})`)
+  throw new ShoalError('JOIN_FAILED', `no seed answered within ${waited} ms (${explain(results)})`)
+}
+
+function explain(results: readonly JoinResult[] | undefined): string {
+  if (results === undefined) return 'none did yet'
+  if (results.length === 0) return 'there is none other than this node'
+  const reasons = results.slice(0, REASONS_MAX).map(({ seed, address, error }) => `${seed} ${address}: ${error}`)
+  return results.length > REASONS_MAX ? `${reasons.join('; ')}; …` : reasons.join('; ')
 }
 
 /** `undefined` when it takes longer; the work goes on. */

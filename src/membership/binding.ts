@@ -1,7 +1,7 @@
 /** The two sockets of membership, UDP and TCP on one port, and what is known only once they are bound. */
-import { type HostPort, tryParseHostPort } from '../address.js'
+import { type HostPort, tryParseHostPort, zoneProblem } from '../address.js'
 import { ShoalError } from '../errors.js'
-import { resolveAdvertise } from './advertise.js'
+import { resolveAdvertise, resolveBind } from './advertise.js'
 import { resolveSwimConfig, type SwimConfig, versionsFor } from './config.js'
 import { Envelope } from './envelope.js'
 import { Keyring } from './keyring.js'
@@ -20,6 +20,8 @@ export interface Bound {
   readonly envelope: Envelope
   readonly keyring: Keyring
   readonly config: SwimConfig
+  /** A literal, and the port really taken. */
+  readonly bind: HostPort
   readonly advertised: HostPort
 }
 
@@ -30,18 +32,23 @@ export async function bindAll(options: MembershipOptions): Promise<Bound> {
   const profile = resolveSwimConfig(options.profile ?? 'lan', options.tuning)
   const vsn = versionsFor(options.delegateProtocol ?? 'plain')
   const config = { ...profile, packetBytesMax: profile.packetBytesMax - envelope.overhead, vsn }
-  const bindText = options.bind ?? DEFAULT_BIND
-  const bind = tryParseHostPort(bindText, DEFAULT_PORT)
-  if (bind === undefined)
-    throw new ShoalError('INVALID_OPTION', `bind '${bindText}' is neither host:port nor [v6]:port`)
-  const { udp, streams } = await bindBoth(bind, envelope, config.streamTimeoutMs)
+  const wanted = await resolveBind(parseBind(options.bind ?? DEFAULT_BIND))
+  const { udp, streams } = await bindBoth(wanted, envelope, config.streamTimeoutMs)
   try {
-    const advertised = await resolveAdvertise(options.advertise, { host: bind.host, port: udp.port })
-    return { udp, streams, envelope, keyring, config, advertised }
+    const bind = { host: wanted.host, port: udp.port }
+    const advertised = await resolveAdvertise(options.advertise, bind)
+    return { udp, streams, envelope, keyring, config, bind, advertised }
   } catch (error) {
     await Promise.all([udp.close(), streams.close()])
     throw error
   }
+}
+
+function parseBind(text: string): HostPort {
+  const problem = zoneProblem(text) ?? 'is neither host:port nor [v6]:port'
+  const parsed = tryParseHostPort(text, DEFAULT_PORT)
+  if (parsed === undefined) throw new ShoalError('INVALID_OPTION', `bind '${text}' ${problem}`)
+  return parsed
 }
 
 /** UDP and TCP take the same port; with port 0 a free TCP port is tried for UDP until one is free for both. */

@@ -16,6 +16,8 @@ export type Notice =
   | { readonly kind: 'peer-error'; readonly peer: string; readonly reason: string }
   /** Somebody holds a record of this name that is not ours: an earlier life of this node, or another node. */
   | { readonly kind: 'foreign-self'; readonly meta: Uint8Array; readonly address: string }
+  /** The snapshot file was of no use at the start, or could not be written. */
+  | { readonly kind: 'snapshot'; readonly path: string; readonly reason: string }
 
 export type Effect =
   /** Send one datagram: plaintext, within the packet budget. */

@@ -1,6 +1,6 @@
 /** The door of membership: who is in the cluster. */
 
-export { isLoopback, resolveAdvertise } from './advertise.js'
+export { isLoopback, resolveAdvertise, resolveBind } from './advertise.js'
 export type { DelegateProtocol, Profile, SwimConfig } from './config.js'
 export { PROFILES, resolveSwimConfig } from './config.js'
 export type { Effect, MemberEvent, MemberEventType, Notice } from './effects.js'
@@ -10,6 +10,8 @@ export { TAG_BOOT_ID, TAG_RPC_ADDRESS } from './member.js'
 export { Membership } from './membership.js'
 export type { LeaveResult, MembershipOptions, MembershipStats } from './membership-options.js'
 export type { Broadcast, PayloadHandler, Verdict } from './payload.js'
+export type { Resolver, SrvTarget } from './resolver.js'
+export type { SeedSource, Seeds } from './seed.js'
 export type { JoinResult } from './seeds.js'
 export { Swim } from './swim.js'
 export type { SwimOptions, SwimStats } from './swim-contract.js'

@@ -6,7 +6,9 @@ import type { MemberEvent, Notice } from './effects.js'
 import type { Sealing } from './envelope.js'
 import type { GossipKey, Keyring } from './keyring.js'
 import type { PayloadHandler } from './payload.js'
+import type { Resolver } from './resolver.js'
 import { Sealer } from './sealer.js'
+import type { Seeds } from './seed.js'
 import type { SwimStats } from './swim-contract.js'
 
 export interface MembershipOptions {
@@ -18,8 +20,15 @@ export interface MembershipOptions {
   readonly bind?: string
   /** What others are told: `host` or `host:port`. Default the bound address, for a wildcard the machine's own. */
   readonly advertise?: string
-  /** `host:port`, `[v6]:port`, `dns://name:port` or `srv://name`. */
-  readonly seeds?: readonly string[]
+  /** `host:port`, `[v6]:port`, `dns://name:port`, `srv://name`, or a function that gives such texts, asked at each attempt. */
+  readonly seeds?: Seeds
+  /** How seeds' names are looked up. Default the system's way. */
+  readonly resolver?: Resolver
+  /**
+   * A file in which the live members are kept, so that this node finds them again after a restart without its seeds. Its
+   * directory must exist. `leave` empties it. Each node needs a file of its own; with a shared one the last writer wins.
+   */
+  readonly snapshot?: string
   readonly profile?: Profile
   readonly delegateProtocol?: DelegateProtocol
   /** Changes to the profile's numbers. */
@@ -56,6 +65,8 @@ export interface MembershipStats extends SwimStats {
   readonly packetsReceived: number
   readonly sendErrors: number
   readonly streamsRefused: number
+  /** Writes of the snapshot that failed. */
+  readonly snapshotErrors: number
   /** Listeners of ours that threw. */
   readonly listenerErrors: number
 }

@@ -8,13 +8,20 @@ import { EMPTY_BYTES } from '../bytes.js'
 import { monotonicMs, wallMs } from '../clock.js'
 import { ShoalError } from '../errors.js'
 import type { Random } from '../random.js'
+import { reaches } from './advertise.js'
 import { type Bound, bindAll, DEFAULT_PORT } from './binding.js'
 import { Driver } from './driver.js'
 import type { KeyringControl } from './keyring.js'
 import type { Member } from './member.js'
 import { assertName, type LeaveResult, type MembershipOptions, type MembershipStats } from './membership-options.js'
+import { isOwnAddress } from './own-address.js'
 import type { Broadcast } from './payload.js'
+import { FormerMembers } from './rejoin.js'
+import { systemResolver } from './resolver.js'
+import { checkSeeds, type Seeds } from './seed.js'
+import { SeedLookup } from './seed-lookup.js'
 import { type JoinResult, SeedKeeper } from './seeds.js'
+import { SnapshotKeeper } from './snapshot-keeper.js'
 import type { StreamTransport } from './stream-transport.js'
 import { Swim } from './swim.js'
 import { encodeTags } from './tags.js'
@@ -33,13 +40,14 @@ export class Membership {
   readonly #streams: StreamTransport
   readonly #driver: Driver
   readonly #seeds: SeedKeeper
+  readonly #snapshot: SnapshotKeeper | undefined
   readonly #joins = new Map<number, (error: string | undefined) => void>()
   readonly #leaves = new Set<(told: boolean) => void>()
   #listenerErrors = 0
   #closed: Promise<void> | undefined
 
-  private constructor(options: MembershipOptions, bound: Bound) {
-    const { advertised, config, envelope } = bound
+  private constructor(options: MembershipOptions, bound: Bound, snapshot: SnapshotKeeper | undefined) {
+    const { advertised, envelope } = bound
     this.name = options.name
     this.address = formatHostPort(advertised)
     this.keyring = bound.keyring
@@ -52,21 +60,21 @@ export class Membership {
       udp: bound.udp,
       streams: bound.streams,
       envelope,
-      onEvent: (event) => this.#report(event, options.onEvent),
+      onEvent: (event) => {
+        snapshot?.handleChange()
+        this.#report(event, options.onEvent)
+      },
       onNotice: (notice) => this.#report(notice, options.onNotice),
       onJoined: (id, error) => this.#settleJoin(id, error),
       onLeft: () => {
         for (const finish of this.#leaves) finish(true)
       },
     })
-    this.#seeds = new SeedKeeper({
-      seeds: options.seeds ?? [],
-      random,
-      defaultPort: DEFAULT_PORT,
-      self: advertised,
-      join: (to) => this.#join(to, config.streamTimeoutMs),
-      isInView: ({ host, port }) => this.#isInView(formatHostPort({ host, port })),
-      onPass: (results) => log.enabled && log('%s seeds %o', options.name, results),
+    this.#seeds = this.#createSeeds(options, bound, snapshot?.former ?? [])
+    this.#snapshot = snapshot
+    snapshot?.start({
+      members: () => this.members(),
+      onNotice: (notice) => this.#report(notice, options.onNotice),
     })
   }
 
@@ -75,10 +83,13 @@ export class Membership {
    * INVALID_OPTION, or with the socket's error (EADDRINUSE and the like); nothing is left open then.
    */
   static async start(options: MembershipOptions): Promise<Membership> {
-    assertName(options.name)
+    const { name, cluster, seeds, snapshot: path } = options
+    assertName(name)
+    checkSeeds(seeds ?? [], DEFAULT_PORT)
+    const snapshot = path === undefined ? undefined : await SnapshotKeeper.open(path, { cluster, name })
     const bound = await bindAll(options)
     try {
-      const membership = new Membership(options, bound)
+      const membership = new Membership(options, bound, snapshot)
       membership.#driver.input((swim, now) => swim.start(now))
       return membership
     } catch (error) {
@@ -96,14 +107,17 @@ export class Membership {
     return this.#swim.member(name)
   }
 
-  /** One pass over the permanent seeds, which go on in the background whatever it brings. */
-  joinSeeds(): Promise<readonly JoinResult[]> {
-    return this.#seeds.start()
+  /**
+   * One pass over the permanent seeds and the members of a former life (`snapshot`), which go on in the background
+   * whatever it brings. Resolves when all were tried, or as soon as the first has answered.
+   */
+  joinSeeds(until: 'first' | 'all' = 'all'): Promise<readonly JoinResult[]> {
+    return this.#seeds.start(until)
   }
 
   /** One pass over these seeds, each reported; they do not become permanent. */
-  join(seeds: readonly string[]): Promise<readonly JoinResult[]> {
-    return this.#seeds.joinOnce(seeds)
+  async join(seeds: Seeds): Promise<readonly JoinResult[]> {
+    return this.#seeds.joinOnce(checkSeeds(seeds, DEFAULT_PORT))
   }
 
   /** Replaces the tags. Throws TOO_LARGE above 512 bytes; the old ones stay then. */
@@ -130,6 +144,13 @@ export class Membership {
   async leave(timeoutMs: number): Promise<LeaveResult> {
     if (this.#closed !== undefined) return { told: false }
     this.#seeds.close()
+    const forgotten = this.#snapshot?.forget()
+    const result = await this.#tellLeave(timeoutMs)
+    await forgotten
+    return result
+  }
+
+  #tellLeave(timeoutMs: number): Promise<LeaveResult> {
     return new Promise((resolve) => {
       const finish = (told: boolean): void => {
         clearTimeout(timer)
@@ -155,6 +176,7 @@ export class Membership {
       packetsReceived: this.#udp.received,
       sendErrors: this.#udp.sendErrors,
       streamsRefused: this.#streams.refused,
+      snapshotErrors: this.#snapshot?.errors ?? 0,
       listenerErrors: this.#listenerErrors,
     }
   }
@@ -165,7 +187,29 @@ export class Membership {
     for (const settle of this.#joins.values()) settle('closed')
     this.#joins.clear()
     for (const finish of this.#leaves) finish(false)
-    await Promise.all([this.#udp.close(), this.#streams.close()])
+    await Promise.all([this.#udp.close(), this.#streams.close(), this.#snapshot?.close()])
+  }
+
+  #createSeeds(options: MembershipOptions, bound: Bound, former: readonly HostPort[]): SeedKeeper {
+    const random = options.random ?? Math.random
+    const isOwn = (address: HostPort): boolean => isOwnAddress(bound, address)
+    const lookup = new SeedLookup({
+      resolver: options.resolver ?? systemResolver,
+      random,
+      defaultPort: DEFAULT_PORT,
+      isOwn,
+      reaches: (host) => reaches(bound.bind.host, host),
+    })
+    return new SeedKeeper({
+      seeds: checkSeeds(options.seeds ?? [], DEFAULT_PORT),
+      former: new FormerMembers(former, random),
+      lookup,
+      random,
+      isOwn,
+      join: (to) => this.#join(to, bound.config.streamTimeoutMs),
+      inView: () => new Set(this.#others().map(({ address }) => address)),
+      onPass: (results) => log.enabled && log('%s seeds %o', options.name, results),
+    })
   }
 
   /** The exchange is bounded by the machine's own stream timeout; the timer only guards against a lost report. */
@@ -186,16 +230,14 @@ export class Membership {
   #settleJoin(id: number, error: string | undefined): void {
     const settle = this.#joins.get(id)
     this.#joins.delete(id)
-    settle?.(error)
+    // A balancer's address may lead back to this very node: that is no cluster joined.
+    const alone = error === undefined && settle !== undefined && this.#others().length === 0
+    settle?.(alone ? 'answered, but nobody else is alive there' : error)
   }
 
-  #isInView(address: string): boolean {
-    return this.members().some(
-      (member) =>
-        member.address === address &&
-        member.name !== this.name &&
-        (member.state === 'alive' || member.state === 'suspect'),
-    )
+  /** Who else is alive. */
+  #others(): Member[] {
+    return this.members().filter(({ name, state }) => name !== this.name && (state === 'alive' || state === 'suspect'))
   }
 
   #report<T>(value: T, listener: ((value: T) => void) | undefined): void {

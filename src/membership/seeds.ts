@@ -1,69 +1,98 @@
 /**
- * Keeps this node in touch with its seeds, for ever: they are resolved again at each attempt, tried with backoff and
- * jitter until one answers, and again whenever none of them is in view. A seed that is this node itself does not count.
+ * Keeps this node in touch with its seeds, for ever: they are looked up again at each attempt, tried with backoff and
+ * jitter until one answers, and again whenever none of them is in view. The members of a former life are tried beside
+ * them until one of those answers. A seed that is this node itself does not count.
  */
-import { lookup, resolveSrv } from 'node:dns/promises'
-import { isIP } from 'node:net'
-import { formatHostPort, type HostPort, tryParseHostPort } from '../address.js'
-import { ShoalError } from '../errors.js'
+import { formatHostPort, type HostPort } from '../address.js'
+import { monotonicMs } from '../clock.js'
 import { backoffMs, type Random, shuffle } from '../random.js'
+import type { FormerMembers } from './rejoin.js'
+import type { SeedSource } from './seed.js'
+import type { FoundSeeds, SeedLookup } from './seed-lookup.js'
 
 export interface JoinResult {
-  /** As the user wrote it. */
+  /** As the user wrote it; `snapshot` for a member of a former life. */
   readonly seed: string
+  /** Empty if the seed did not come to any. */
   readonly address: string
   /** Undefined when the exchange succeeded. */
   readonly error: string | undefined
 }
 
 export interface SeedParts {
-  readonly seeds: readonly string[]
+  readonly seeds: readonly (string | SeedSource)[]
+  readonly former: FormerMembers
+  readonly lookup: SeedLookup
   readonly random: Random
-  readonly defaultPort: number
-  readonly self: HostPort
+  readonly isOwn: (address: HostPort) => boolean
   /** One push/pull; resolves with why it failed, or undefined. Bounded by the stream timeout. */
   readonly join: (to: HostPort) => Promise<string | undefined>
-  /** True if a live member other than this node has this address. */
-  readonly isInView: (address: HostPort) => boolean
+  /** The addresses of all live members other than this node. */
+  readonly inView: () => ReadonlySet<string>
   readonly onPass: (results: readonly JoinResult[]) => void
 }
+
+/** What a pass is to try. */
+interface Wanted {
+  readonly found: readonly Promise<FoundSeeds>[]
+  readonly isSeedInView: boolean
+  readonly former: boolean
+}
+
+type Report = (result: JoinResult) => void
 
 const BACKOFF_BASE_MS = 250
 const BACKOFF_MAX_MS = 10_000
 /** With a seed in view there is nothing to do but to look again. */
 const WATCH_INTERVAL_MS = 5_000
+/** A seed may answer and never be in view, behind a balancer for one: then it is contacted less and less often. */
+const UNSEEN_INTERVAL_MAX_MS = 60_000
 /** A name may resolve to thousands of pods; a few of them are enough. */
-const ADDRESSES_PER_PASS_MAX = 16
-
-interface Target {
-  readonly seed: string
-  readonly address: HostPort
-}
+const ADDRESSES_PER_LOOKUP_MAX = 16
+const ADDRESSES_PER_PASS_MAX = 32
+const FORMER_AT_ONCE = 4
+/** After that no further ones are begun in a pass: the seeds are to be tried again as well. */
+const FORMER_MS = 2_000
 
 export class SeedKeeper {
   readonly #parts: SeedParts
   #timer: NodeJS.Timeout | undefined
-  #attempt = 0
+  /** Passes since the last that reached somebody. */
+  #failures = 0
+  /** Passes in a row that reached a seed which was not in view afterwards. */
+  #unseen = 0
   #closed = false
 
-  /** Throws INVALID_OPTION for a seed that can never be one. */
   constructor(parts: SeedParts) {
-    for (const seed of parts.seeds) assertSeed(seed, parts.defaultPort)
     this.#parts = parts
   }
 
-  /** One pass over the seeds now, then further ones in the background until `close`. */
-  async start(): Promise<readonly JoinResult[]> {
-    const results = await this.#pass()
-    this.#scheduleNext()
-    return results
+  /**
+   * One pass over the seeds now, then further ones in the background until `close`. Resolves when the pass is over, or
+   * with what is known by then as soon as the first has answered.
+   */
+  start(until: 'first' | 'all'): Promise<readonly JoinResult[]> {
+    return new Promise((resolve) => {
+      const results: JoinResult[] = []
+      const report = (result: JoinResult): void => {
+        results.push(result)
+        if (until === 'first' && result.error === undefined) resolve([...results])
+      }
+      const run = async (): Promise<void> => {
+        const { seeds, former } = this.#parts
+        await this.#pass({ found: this.#findEach(seeds), isSeedInView: false, former: !former.done }, report)
+        resolve(results)
+        this.#scheduleNext()
+      }
+      void run()
+    })
   }
 
   /** One pass over other seeds than the permanent ones. */
-  async joinOnce(seeds: readonly string[]): Promise<readonly JoinResult[]> {
-    if (!Array.isArray(seeds)) throw new ShoalError('INVALID_OPTION', 'seeds must be an array of strings')
-    for (const seed of seeds) assertSeed(seed, this.#parts.defaultPort)
-    return this.#tryAll(await this.#resolveAll(seeds))
+  async joinOnce(seeds: readonly (string | SeedSource)[]): Promise<readonly JoinResult[]> {
+    const results: JoinResult[] = []
+    await this.#trySeeds(this.#findEach(seeds), (result) => results.push(result))
+    return results
   }
 
   close(): void {
@@ -71,87 +100,100 @@ export class SeedKeeper {
     clearTimeout(this.#timer)
   }
 
-  async #pass(): Promise<readonly JoinResult[]> {
-    const results = await this.#tryAll(await this.#resolveAll(this.#parts.seeds))
-    const joined = results.some((result) => result.error === undefined)
-    this.#attempt = joined ? 0 : this.#attempt + 1
-    if (!this.#closed) this.#parts.onPass(results)
-    return results
-  }
-
   async #watch(): Promise<void> {
-    const { seeds, isInView } = this.#parts
-    const targets = await this.#resolveAll(seeds)
-    if (targets.some((target) => !('error' in target) && isInView(target.address))) this.#attempt = 0
-    else if (!this.#closed) await this.#pass()
+    const { seeds, former, lookup, inView } = this.#parts
+    const found = await lookup.find(seeds)
+    if (this.#closed) return
+    const live = inView()
+    const isLive = (address: HostPort): boolean => live.has(formatHostPort(address))
+    if (former.addresses.some(isLive)) former.handleAnswer()
+    const isSeedInView = found.targets.some(({ address }) => isLive(address))
+    if (isSeedInView) this.#unseen = 0
+    const wanted = { found: isSeedInView ? [] : [Promise.resolve(found)], isSeedInView, former: !former.done }
+    if (!isSeedInView || wanted.former) await this.#pass(wanted, () => {})
+    else this.#failures = 0
     this.#scheduleNext()
   }
 
+  async #pass(wanted: Wanted, report: Report): Promise<void> {
+    const results: JoinResult[] = []
+    const note = (result: JoinResult): void => {
+      results.push(result)
+      report(result)
+    }
+    const [seedAnswered, formerAnswered] = await Promise.all([
+      this.#trySeeds(wanted.found, note),
+      wanted.former && this.#tryFormer(note),
+    ])
+    const { former, onPass } = this.#parts
+    if (formerAnswered) former.handleAnswer()
+    if (seedAnswered || wanted.isSeedInView) former.handleSeedAnswer()
+    this.#failures = seedAnswered || formerAnswered ? 0 : this.#failures + 1
+    this.#unseen = seedAnswered ? this.#unseen + 1 : 0
+    if (!this.#closed) onPass(results)
+  }
+
   #scheduleNext(): void {
-    if (this.#closed || this.#parts.seeds.length === 0) return
+    const { seeds, former, random } = this.#parts
     clearTimeout(this.#timer)
-    const { random } = this.#parts
+    if (this.#closed || (seeds.length === 0 && former.done)) return
+    const watchMs = Math.min(UNSEEN_INTERVAL_MAX_MS, WATCH_INTERVAL_MS * 2 ** Math.max(0, this.#unseen - 1))
     const delay =
-      this.#attempt === 0
-        ? WATCH_INTERVAL_MS * (0.75 + 0.5 * random())
-        : backoffMs(this.#attempt - 1, BACKOFF_BASE_MS, BACKOFF_MAX_MS, random)
+      this.#failures === 0
+        ? watchMs * (0.75 + 0.5 * random())
+        : backoffMs(this.#failures - 1, BACKOFF_BASE_MS, BACKOFF_MAX_MS, random)
     this.#timer = setTimeout(() => void this.#watch(), delay)
   }
 
-  async #tryAll(targets: readonly (Target | JoinResult)[]): Promise<readonly JoinResult[]> {
-    const own = formatHostPort(this.#parts.self)
-    const attempts = targets.map(async (target): Promise<JoinResult | undefined> => {
-      if ('error' in target) return target
-      const address = formatHostPort(target.address)
-      if (address === own) return undefined
-      return { seed: target.seed, address, error: await this.#parts.join(target.address) }
+  /** True if one answered. Two seeds at one address are one exchange, reported for both. */
+  async #trySeeds(found: readonly Promise<FoundSeeds>[], report: Report): Promise<boolean> {
+    const exchanges = new Map<string, Promise<string | undefined>>()
+    const answers = found.map(async (each) => {
+      const { targets, failures } = await each
+      for (const { seed, error } of failures) report({ seed, address: '', error })
+      const attempts = targets.slice(0, ADDRESSES_PER_LOOKUP_MAX).map(({ seed, address: to }) => {
+        const address = formatHostPort(to)
+        const exchange = exchanges.get(address) ?? this.#tryAddress(to, exchanges)
+        return exchange?.then((error) => reported({ seed, address, error }, report))
+      })
+      return (await Promise.all(attempts)).includes(true)
     })
-    return (await Promise.all(attempts)).filter((result) => result !== undefined)
+    return (await Promise.all(answers)).includes(true)
   }
 
-  async #resolveAll(seeds: readonly string[]): Promise<readonly (Target | JoinResult)[]> {
-    const resolved = await Promise.all(seeds.map((seed) => this.#resolve(seed)))
-    const all = shuffle(resolved.flat(), this.#parts.random)
-    return all.slice(0, ADDRESSES_PER_PASS_MAX)
+  /** Each by itself: a name that takes its time must not keep those waiting that are known. */
+  #findEach(seeds: readonly (string | SeedSource)[]): readonly Promise<FoundSeeds>[] {
+    const { lookup, random } = this.#parts
+    return shuffle([...seeds], random).map((seed) => lookup.find([seed]))
   }
 
-  async #resolve(seed: string): Promise<readonly (Target | JoinResult)[]> {
-    try {
-      const addresses = await resolveSeed(seed, this.#parts.defaultPort)
-      return addresses.map((address) => ({ seed, address }))
-    } catch (error) {
-      return [
-        { seed, address: '', error: `does not resolve: ${error instanceof Error ? error.message : String(error)}` },
-      ]
+  #tryAddress(
+    to: HostPort,
+    exchanges: Map<string, Promise<string | undefined>>,
+  ): Promise<string | undefined> | undefined {
+    if (exchanges.size >= ADDRESSES_PER_PASS_MAX) return undefined
+    const exchange = this.#parts.join(to)
+    exchanges.set(formatHostPort(to), exchange)
+    return exchange
+  }
+
+  /** A few at a time, each once at most, until one answers. */
+  async #tryFormer(report: Report): Promise<boolean> {
+    const { former, isOwn, join } = this.#parts
+    const endAt = monotonicMs() + FORMER_MS
+    for (let left = former.addresses.length; left > 0; left -= FORMER_AT_ONCE) {
+      if (this.#closed || monotonicMs() > endAt) return false
+      const some = former.take(Math.min(left, FORMER_AT_ONCE)).filter((address) => !isOwn(address))
+      const attempts = some.map(async (to) => {
+        return reported({ seed: 'snapshot', address: formatHostPort(to), error: await join(to) }, report)
+      })
+      if ((await Promise.all(attempts)).includes(true)) return true
     }
+    return false
   }
 }
 
-const DNS = 'dns://'
-const SRV = 'srv://'
-
-function assertSeed(seed: string, defaultPort: number): void {
-  if (typeof seed !== 'string') throw new ShoalError('INVALID_OPTION', `a seed must be a string, got ${typeof seed}`)
-  const text = seed.startsWith(DNS) ? seed.slice(DNS.length) : seed
-  if (seed.startsWith(SRV) ? seed.length > SRV.length : (tryParseHostPort(text, defaultPort)?.port ?? 0) > 0) return
-  throw new ShoalError(
-    'INVALID_OPTION',
-    `seed '${seed}' is none of host:port, [v6]:port, dns://name:port, srv://name with a port of 1 to 65535`,
-  )
-}
-
-/** Every address that a seed means just now. */
-async function resolveSeed(seed: string, defaultPort: number): Promise<readonly HostPort[]> {
-  if (seed.startsWith(SRV)) {
-    const targets = await resolveSrv(seed.slice(SRV.length))
-    return (await Promise.all(targets.map(({ name, port }) => addressesOf(name, port)))).flat()
-  }
-  const parsed = tryParseHostPort(seed.startsWith(DNS) ? seed.slice(DNS.length) : seed, defaultPort)
-  return parsed === undefined ? [] : addressesOf(parsed.host, parsed.port)
-}
-
-async function addressesOf(host: string, port: number): Promise<readonly HostPort[]> {
-  if (isIP(host) !== 0) return [{ host, port }]
-  const found = await lookup(host, { all: true })
-  return found.map(({ address }) => ({ host: address, port }))
+function reported(result: JoinResult, report: Report): boolean {
+  report(result)
+  return result.error === undefined
 }

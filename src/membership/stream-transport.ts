@@ -3,7 +3,7 @@
  * stream is bounded in bytes, in time and in number; a stream that breaks a rule is closed and counted by its owner.
  */
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import type { HostPort } from '../address.js'
+import { canonicalHost, type HostPort } from '../address.js'
 import { type Envelope, explainBadReply } from './envelope.js'
 import type { ExchangeResult } from './swim-contract.js'
 import type { StreamMessage, WireDrop } from './wire/messages.js'
@@ -127,7 +127,7 @@ export class StreamTransport {
     }
     const id = this.#nextId++
     const decoder = this.#envelope.streamDecoder('accepted')
-    const from = { host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }
+    const from = { host: canonicalHost(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 }
     const timer = setTimeout(() => socket.destroy(), this.#timeoutMs)
     let handled = false
     this.#accepted.set(id, socket)

@@ -1,7 +1,6 @@
 /** The only file that knows `node:dgram`: datagrams in and out. A datagram that cannot be sent is a lost one. */
 import { createSocket, type Socket } from 'node:dgram'
-import { lookup } from 'node:dns'
-import { isIP, isIPv6 } from 'node:net'
+import { isIP, isIPv4, isIPv6 } from 'node:net'
 import type { HostPort } from '../address.js'
 
 const RECEIVE_BUFFER_WANTED = 2 * 1024 * 1024
@@ -12,36 +11,37 @@ type Lookup = (
   options: unknown,
   callback: (error: Error | null, address: string, family: number) => void,
 ) => void
-// Members' addresses are literals; the default look-up would go through the resolver for each packet. Only the host to
-// bind to may be a name.
-const literalLookup: Lookup = (host, _options, callback) => {
-  const family = isIP(host)
-  if (family === 0) lookup(host, { family: 4 }, callback)
-  else callback(null, host, family)
-}
+// All addresses are literals; the default look-up would go through the resolver for each packet.
+const literalLookup: Lookup = (host, _options, callback) => callback(null, host, isIP(host))
+
+/** How an IPv6 socket that also takes IPv4 (bound to `::`) writes the addresses of IPv4 peers. */
+const V4_MAPPED = '::ffff:'
 
 export class UdpTransport {
   readonly #socket: Socket
+  readonly #isV6: boolean
   #received = 0
   #sendErrors = 0
   #closed = false
   #onPacket: (bytes: Uint8Array, from: HostPort) => void = () => {}
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, isV6: boolean) {
     this.#socket = socket
+    this.#isV6 = isV6
     socket.on('message', (bytes, { address, port }) => {
       this.#received++
-      this.#onPacket(bytes, { host: address, port })
+      const host = isV6 && address.startsWith(V4_MAPPED) ? address.slice(V4_MAPPED.length) : address
+      this.#onPacket(bytes, { host, port })
     })
     // ICMP errors of earlier sends surface here on some systems: loss, like any other.
     socket.on('error', () => this.#sendErrors++)
   }
 
-  /** Binds, or rejects with the socket's error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
+  /** Binds to an IP literal, or rejects with the socket's error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
   static bind({ host, port }: HostPort): Promise<UdpTransport> {
     return new Promise((resolve, reject) => {
-      const type = isIPv6(host) ? 'udp6' : 'udp4'
-      const socket = createSocket({ type, lookup: literalLookup as never })
+      const isV6 = isIPv6(host)
+      const socket = createSocket({ type: isV6 ? 'udp6' : 'udp4', lookup: literalLookup as never })
       const fail = (error: Error): void => {
         socket.close()
         reject(error)
@@ -50,7 +50,7 @@ export class UdpTransport {
       socket.bind({ address: host, port, exclusive: true }, () => {
         socket.removeListener('error', fail)
         raiseReceiveBuffer(socket)
-        resolve(new UdpTransport(socket))
+        resolve(new UdpTransport(socket, isV6))
       })
     })
   }
@@ -74,8 +74,9 @@ export class UdpTransport {
 
   send(bytes: Uint8Array, to: HostPort): void {
     if (this.#closed) return
+    const host = this.#isV6 && isIPv4(to.host) ? V4_MAPPED + to.host : to.host
     try {
-      this.#socket.send(bytes, to.port, to.host, (error) => {
+      this.#socket.send(bytes, to.port, host, (error) => {
         if (error !== null) this.#sendErrors++
       })
     } catch {

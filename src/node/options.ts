@@ -2,10 +2,10 @@
  * What a user may say of a node, checked once, with every message naming the value, the rule and the way out. The
  * argument comes first, then the environment (`SHOAL_CLUSTER`, `SHOAL_SEEDS`, `SHOAL_BIND`, `SHOAL_ADVERTISE`).
  */
-import { tryParseHostPort } from '../address.js'
+import { type HostPort, tryParseHostPort, zoneProblem } from '../address.js'
 import { utf8Encode } from '../bytes.js'
 import { ShoalError } from '../errors.js'
-import type { DelegateProtocol, Profile, SwimConfig } from '../membership/index.js'
+import type { DelegateProtocol, Profile, Seeds, SwimConfig } from '../membership/index.js'
 import { type Random, randomInt } from '../random.js'
 
 export interface NodeOptions {
@@ -17,9 +17,17 @@ export interface NodeOptions {
   readonly bind?: string
   /** What others are told to reach us at: `host` or `host:port`. Default the bound address. */
   readonly advertise?: string
-  /** `host:port`, `[v6]:port`, `dns://name:port`, `srv://name`. Tried for ever; none starts a cluster of one. */
-  readonly seeds?: readonly string[]
-  /** Reject with JOIN_FAILED when the first pass over the seeds (at most 3 s) reaches none. Default false. */
+  /**
+   * `host:port`, `[v6]:port`, `dns://name:port`, `srv://name`, or a function that gives such texts. Tried for ever, and
+   * looked up again at each attempt; none starts a cluster of one.
+   */
+  readonly seeds?: Seeds
+  /**
+   * A file that remembers where the live members are, so that a restarted node finds them without its seeds. Its
+   * directory must exist; each node needs a file of its own. `leave()` empties it. Default none.
+   */
+  readonly snapshot?: string
+  /** Reject with JOIN_FAILED when the first pass over seeds and snapshot (at most 3 s) reaches nobody. Default false. */
   readonly requireSeed?: boolean
   readonly profile?: Profile
   readonly delegateProtocol?: DelegateProtocol
@@ -43,12 +51,12 @@ export interface ResolvedOptions extends NodeOptions {
   readonly cluster: string
   readonly name: string
   readonly bind: string
-  readonly seeds: readonly string[]
+  readonly seeds: Seeds
   readonly requireSeed: boolean
   readonly tags: Readonly<Record<string, string>>
   readonly local: 'reference' | 'clone'
   /** Host and port to bind the RPC listener to. */
-  readonly rpcBind: { readonly host: string; readonly port: number }
+  readonly rpcBind: HostPort
   readonly exposeStacks: boolean
 }
 
@@ -64,6 +72,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof NodeOptions>([
   'bind',
   'advertise',
   'seeds',
+  'snapshot',
   'requireSeed',
   'profile',
   'delegateProtocol',
@@ -90,6 +99,7 @@ export function resolveOptions(options: NodeOptions, { env, hostname, random }: 
     bind,
     ...(advertise === undefined ? {} : { advertise }),
     seeds: checkSeeds(options.seeds ?? splitList(env['SHOAL_SEEDS'])),
+    ...(options.snapshot === undefined ? {} : { snapshot: checkText('snapshot', options.snapshot) }),
     requireSeed: checkFlag('requireSeed', options.requireSeed ?? false),
     tags: checkTags(options.tags === undefined ? {} : options.tags),
     local: checkLocal(options.local ?? 'reference'),
@@ -132,10 +142,14 @@ function splitList(text: string | undefined): string[] {
     .filter((seed) => seed !== '')
 }
 
-function checkSeeds(seeds: unknown): readonly string[] {
-  if (Array.isArray(seeds) && seeds.every((seed) => typeof seed === 'string')) return seeds
+function checkSeeds(seeds: unknown): Seeds {
+  if (typeof seeds === 'function') return seeds as Seeds
+  if (Array.isArray(seeds) && seeds.every((seed) => typeof seed === 'string' || typeof seed === 'function'))
+    return seeds
   const got = typeof seeds === 'string' ? `'${seeds}'` : Array.isArray(seeds) ? 'other values in it' : typeof seeds
-  throw invalid(`seeds must be an array of strings such as 10.0.0.5:7946 or dns://name:7946, got ${got}`)
+  throw invalid(
+    `seeds must be an array of strings such as 10.0.0.5:7946 or dns://name:7946, or a function that gives one, got ${got}`,
+  )
 }
 
 function checkText(option: string, value: unknown): string {
@@ -164,14 +178,16 @@ function checkLocal(local: string): 'reference' | 'clone' {
   throw invalid(`local must be 'reference' or 'clone', got '${local}'`)
 }
 
-function resolveRpcBind(rpcBind: string | undefined, bind: string): { host: string; port: number } {
-  const gossip = tryParseHostPort(bind, GOSSIP_PORT)
-  if (gossip === undefined) throw invalid(`bind '${bind}' is neither host:port nor [v6]:port`)
+function resolveRpcBind(rpcBind: string | undefined, bind: string): HostPort {
+  const gossip = parseBind('bind', bind, GOSSIP_PORT)
   if (rpcBind === undefined) return { host: gossip.host, port: 0 }
-  checkText('rpc.bind', rpcBind)
-  const parsed = tryParseHostPort(rpcBind, 0)
-  if (parsed === undefined) throw invalid(`rpc.bind '${rpcBind}' is neither host:port nor [v6]:port`)
-  return parsed
+  return parseBind('rpc.bind', checkText('rpc.bind', rpcBind), 0)
+}
+
+function parseBind(option: string, text: string, defaultPort: number): HostPort {
+  const parsed = tryParseHostPort(text, defaultPort)
+  if (parsed !== undefined) return parsed
+  throw invalid(`${option} '${text}' ${zoneProblem(text) ?? 'is neither host:port nor [v6]:port'}`)
 }
 
 function invalid(message: string): ShoalError {
