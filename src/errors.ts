@@ -30,6 +30,7 @@ export type NodeErrorCode =
   | 'JOIN_FAILED'
   | 'NAME_CONFLICT'
   | 'WAIT_TIMEOUT'
+  | 'SERVICE_FAILED' // a start or stop hook failed, or took too long
   | 'CLOSED'
   | 'INVALID_OPTION'
   | 'INVALID_ARGUMENT'

@@ -25,18 +25,30 @@ export type {
   Seeds,
   SwimConfig,
 } from './membership/index.js'
+export { type CloseOnSignalOptions, closeOnSignal } from './node/close-on-signal.js'
+export type { NodeHealth } from './node/health.js'
+export type { ServiceHook } from './node/hook.js'
 export type { NodeInspection } from './node/inspection.js'
-export type { NodeOptions, RpcNodeOptions } from './node/options.js'
-export type { Registration } from './node/registration.js'
+export type { HealthNodeOptions, NodeOptions, RpcNodeOptions } from './node/options.js'
+export type { ProvideOptions } from './node/provided-services.js'
+export type { Registration, ServiceHealth } from './node/registration.js'
 export type {
   LeaveOptions,
   NodeEvents,
-  ProvideOptions,
   ShoalNode,
   WaitForServicesOptions,
 } from './node/shoal-node.js'
 export { createNode } from './node.js'
-export type { Instance, RegistryEvent, ServiceMeta, ServiceStatus, ServiceWatch } from './registry/index.js'
+export type {
+  AdminStatus,
+  HealthCheckFunction,
+  HealthCheckOptions,
+  Instance,
+  RegistryEvent,
+  ServiceMeta,
+  ServiceStatus,
+  ServiceWatch,
+} from './registry/index.js'
 export {
   type CallCbOptions,
   type CallContext,

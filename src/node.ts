@@ -9,6 +9,7 @@ import { ShoalError } from './errors.js'
 import { isLoopback, type JoinResult, Membership, resolveAdvertise, resolveBind } from './membership/index.js'
 import { ClusterLink } from './node/cluster-link.js'
 import { Emitter } from './node/emitter.js'
+import { HealthEndpoint } from './node/health-endpoint.js'
 import { type NodeOptions, type ResolvedOptions, resolveOptions } from './node/options.js'
 import { type NodeEvents, ShoalNode } from './node/shoal-node.js'
 import { makeBootId, Registry, ServiceFeed } from './registry/index.js'
@@ -59,19 +60,21 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
     },
     bootId,
   )
-  const { port } = await rpc.listen()
-  const rpcAddress = formatHostPort({ host, port })
+  const endpoint = options.healthBind === undefined ? undefined : await HealthEndpoint.bind(options.healthBind)
   let node: ShoalNode | undefined
   try {
+    const { port } = await rpc.listen()
+    const rpcAddress = formatHostPort({ host, port })
     const faults = holdFaults(emitter)
     const membership = await startMembership({ options, link, rpcAddress, onFault: faults.tell })
-    node = new ShoalNode({ options, membership, registry, rpc, rpcAddress, link, emitter, feed })
+    node = new ShoalNode({ options, membership, registry, rpc, rpcAddress, link, emitter, feed, endpoint })
     link.attach(membership)
     await firstPass(membership, options)
     faults.release()
     return node
   } catch (error) {
     await (node ?? rpc).close()
+    await endpoint?.close()
     throw error
   }
 }

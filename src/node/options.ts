@@ -38,6 +38,13 @@ export interface NodeOptions {
   readonly rpc?: RpcNodeOptions
   /** Whether arguments and results of local calls are passed as they are, or copied as a remote call would. */
   readonly local?: 'reference' | 'clone'
+  /** An HTTP endpoint for an orchestrator's probes. Default none. */
+  readonly health?: HealthNodeOptions
+}
+
+export interface HealthNodeOptions {
+  /** Where `/live` and `/ready` are answered over HTTP: `host:port`; port 0 takes a free one. */
+  readonly bind: string
 }
 
 export interface RpcNodeOptions {
@@ -58,6 +65,7 @@ export interface ResolvedOptions extends NodeOptions {
   /** Host and port to bind the RPC listener to. */
   readonly rpcBind: HostPort
   readonly exposeStacks: boolean
+  readonly healthBind: HostPort | undefined
 }
 
 export interface OptionSources {
@@ -80,8 +88,10 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof NodeOptions>([
   'tags',
   'rpc',
   'local',
+  'health',
 ])
 const RPC_OPTION_NAMES: ReadonlySet<string> = new Set<keyof RpcNodeOptions>(['bind', 'exposeStacks'])
+const HEALTH_OPTION_NAMES: ReadonlySet<string> = new Set<keyof HealthNodeOptions>(['bind'])
 const GOSSIP_PORT = 7_946
 const NAME_BYTES_MAX = 255
 
@@ -89,6 +99,7 @@ const NAME_BYTES_MAX = 255
 export function resolveOptions(options: NodeOptions, { env, hostname, random }: OptionSources): ResolvedOptions {
   assertKnown(options, OPTION_NAMES, 'option')
   assertKnown(options.rpc ?? {}, RPC_OPTION_NAMES, 'rpc option')
+  assertKnown(options.health ?? {}, HEALTH_OPTION_NAMES, 'health option')
   const bind = checkText('bind', options.bind ?? env['SHOAL_BIND'] ?? `0.0.0.0:${GOSSIP_PORT}`)
   const advertise = options.advertise ?? env['SHOAL_ADVERTISE']
   if (advertise !== undefined) checkText('advertise', advertise)
@@ -104,6 +115,7 @@ export function resolveOptions(options: NodeOptions, { env, hostname, random }: 
     tags: checkTags(options.tags === undefined ? {} : options.tags),
     local: checkLocal(options.local ?? 'reference'),
     rpcBind: resolveRpcBind(options.rpc?.bind, bind),
+    healthBind: options.health === undefined ? undefined : parseBind('health.bind', checkText('health.bind', options.health.bind), 0),
     exposeStacks: checkFlag('rpc.exposeStacks', options.rpc?.exposeStacks ?? false),
   }
 }

@@ -2,7 +2,6 @@
  * The object that users hold: membership, registry and rpc behind one surface. Owns leave and close; everything else is
  * passed on to the module that knows it. How it is put together is decided in `node.ts`.
  */
-import { wallMs } from '../clock.js'
 import { ShoalError } from '../errors.js'
 import type { JoinResult, Member, MemberEvent, Membership } from '../membership/index.js'
 import {
@@ -10,7 +9,6 @@ import {
   type Registry,
   type RegistryEvent,
   type ServiceFeed,
-  type ServiceMeta,
   type ServiceSource,
   type ServiceWatch,
   waitForServices,
@@ -24,9 +22,7 @@ import {
   type Contract,
   type ContractStub,
   isContract,
-  type Middleware,
   type ModuleCallOptions,
-  methodNames,
   type NodeResult,
   type RemoteOptions,
   type Rpc,
@@ -36,28 +32,18 @@ import {
 } from '../rpc/index.js'
 import type { ClusterLink } from './cluster-link.js'
 import type { Emitter } from './emitter.js'
+import { type NodeHealth, nodeHealth } from './health.js'
+import type { HealthEndpoint } from './health-endpoint.js'
 import { inspectNode, type NodeInspection } from './inspection.js'
 import type { ResolvedOptions } from './options.js'
-import { Registration } from './registration.js'
+import { ProvidedServices, type ProvideOptions } from './provided-services.js'
+import type { Registration } from './registration.js'
 
 /** What a node tells its listeners. `fault` is trouble in the background that stopped nothing. */
 export interface NodeEvents {
   readonly member: MemberEvent
   readonly service: RegistryEvent
   readonly fault: Error
-}
-
-export interface ProvideOptions {
-  /** Plain data that every caller sees in the instance. */
-  readonly meta?: ServiceMeta
-  /** Default the contract's, or `''`. */
-  readonly version?: string
-  /** Start unlisted; `resume()` lists it. */
-  readonly paused?: boolean
-  /** Wraps every incoming call, local or remote; the first is the outermost. */
-  readonly use?: readonly Middleware[]
-  /** Calls that may run at once; more are refused as OVERLOADED. Default 10,000. */
-  readonly maxInFlight?: number
 }
 
 export interface WaitForServicesOptions {
@@ -97,7 +83,8 @@ export class ShoalNode implements AsyncDisposable {
   readonly #emitter: Emitter<NodeEvents>
   readonly #feed: ServiceFeed
   readonly #source: ServiceSource
-  readonly #registrations = new Map<string, Registration>()
+  readonly #services: ProvidedServices
+  readonly #endpoint: HealthEndpoint | undefined
   #leaving: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
@@ -114,6 +101,14 @@ export class ShoalNode implements AsyncDisposable {
     this.#link = link
     this.#emitter = emitter
     this.#feed = feed
+    this.#endpoint = parts.endpoint
+    this.#services = new ProvidedServices({
+      registry,
+      rpc,
+      flush: () => link.flush(),
+      onFault: (error) => emitter.emit('fault', error),
+    })
+    this.#endpoint?.serve(() => this.health())
     this.#source = {
       countInstances: (service) => registry.countInstances(service),
       getInstances: (service) => registry.getInstances(service),
@@ -122,46 +117,16 @@ export class ShoalNode implements AsyncDisposable {
   }
 
   /**
-   * Offers a service: resolves when it runs here and its record is on the way. Rejects INVALID_ARGUMENT, TOO_LARGE or
-   * CLOSED, and nothing is provided then.
+   * Offers a service: resolves when it runs here, its start hook done, and its record is on the way; at once with
+   * `paused`. Rejects INVALID_ARGUMENT, TOO_LARGE, CLOSED, or SERVICE_FAILED when it did not start within
+   * `startTimeout`; nothing is provided then.
    */
   async provide<C extends Contract>(service: C, impl: ServiceImpl<C>, options?: ProvideOptions): Promise<Registration>
   async provide(service: string, impl: object, options?: ProvideOptions): Promise<Registration>
   async provide(service: ServiceRef, impl: object, options: ProvideOptions = {}): Promise<Registration> {
     this.#assertOpen()
     if (this.#leaving !== undefined) throw new ShoalError('CLOSED', `node '${this.name}' is leaving its cluster`)
-    const contract = isContract(service) ? service : undefined
-    const name = contract?.name ?? (service as string)
-    const status = options.paused === true ? 'paused' : 'running'
-    const registration = new Registration(
-      {
-        service: name,
-        registry: this.#registry,
-        rpc: this.#rpc,
-        flush: () => this.#link.flush(),
-        onStopped: () => this.#registrations.delete(name),
-      },
-      status,
-    )
-    this.#rpc.provide(name, {
-      methods: impl,
-      admission: () => registration.admission(),
-      reason: () => registration.reason(),
-      use: options.use,
-      maxInFlight: options.maxInFlight,
-      only: contract === undefined ? undefined : Object.keys(contract.methods),
-    })
-    try {
-      const methods = contract === undefined ? methodNames(impl) : Object.keys(contract.methods)
-      const version = options.version ?? contract?.version ?? ''
-      this.#registry.provide({ service: name, version, methods, meta: options.meta, status }, wallMs())
-    } catch (error) {
-      this.#rpc.remove(name)
-      throw error
-    }
-    this.#registrations.set(name, registration)
-    this.#link.flush()
-    return registration
+    return this.#services.provide(service, impl, options)
   }
 
   /** Makes functions callable by `call` with this node's name; they are never announced. Throws INVALID_ARGUMENT. */
@@ -265,6 +230,17 @@ export class ShoalNode implements AsyncDisposable {
     return this.#membership.join(seeds)
   }
 
+  /** Whether this node lives, whether it should get traffic, and the state of each of its services. */
+  health(): NodeHealth {
+    const phase = this.#closed !== undefined ? 'closed' : this.#leaving !== undefined ? 'leaving' : 'open'
+    return nodeHealth(phase, this.#services.health())
+  }
+
+  /** Where the health is served over HTTP, `host:port`; undefined without the option `health`. */
+  get healthAddress(): string | undefined {
+    return this.#endpoint?.address
+  }
+
   /** Everything about this node as one JSON-ready snapshot. */
   inspect(): NodeInspection {
     return inspectNode(this, {
@@ -299,18 +275,20 @@ export class ShoalNode implements AsyncDisposable {
     }
   }
 
+  /** The stop hooks come last: they may be slow, and nobody calls any more. */
   async #leave(drainMs: number): Promise<void> {
     this.#assertOpen()
-    const drained = [...this.#registrations.values()].map((registration) => registration.drain({ timeout: drainMs }))
-    await Promise.all(drained)
+    await Promise.all([this.#services.drain(drainMs), this.#rpc.drain(undefined, drainMs)])
     await this.#membership.leave(LEAVE_TIMEOUT_MS)
+    await this.#services.shutDown()
   }
 
   async #close(): Promise<void> {
+    await this.#services.shutDown()
     this.#link.close()
     this.#feed.close()
     await this.#rpc.close()
-    await this.#membership.close()
+    await Promise.all([this.#membership.close(), this.#endpoint?.close()])
     this.#emitter.clear()
   }
 
@@ -328,6 +306,7 @@ export interface NodeParts {
   readonly link: ClusterLink
   readonly emitter: Emitter<NodeEvents>
   readonly feed: ServiceFeed
+  readonly endpoint: HealthEndpoint | undefined
 }
 
 function setTimer(callback: () => void, ms: number): () => void {

@@ -5,6 +5,22 @@ export type { ServiceDeclaration } from './declaration.js'
 export type { DropCounts } from './drops.js'
 export type { MemberView, RegistryEffect, RegistryEvent, ServiceEndpoint } from './effects.js'
 export { type FeedListener, ServiceFeed, type ServiceSource } from './feed.js'
+export {
+  type HealthCheckFunction,
+  type HealthCheckOptions,
+  HealthTracker,
+  type ResolvedHealthCheck,
+  resolveHealthCheck,
+} from './health-check.js'
+export {
+  type AdminStatus,
+  firstStep,
+  isInTransition,
+  type LifecycleInput,
+  type LifecycleState,
+  type LifecycleStep,
+  nextStep,
+} from './lifecycle.js'
 export type { StatusChange } from './own-records.js'
 export type { PlainData } from './plain-data.js'
 export {

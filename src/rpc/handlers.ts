@@ -128,6 +128,10 @@ export class Handlers implements Dispatcher {
     return this.#entries.get(name)?.load.idle() ?? Promise.resolve()
   }
 
+  running(name: string): number {
+    return this.#entries.get(name)?.load.count ?? 0
+  }
+
   stats(): HandlersStats {
     const inFlightByService: Record<string, number> = Object.create(null)
     for (const { name, load } of this.#entries.values()) inFlightByService[name] = load.count

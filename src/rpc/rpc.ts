@@ -121,6 +121,16 @@ export class Rpc {
     return this.#handlers.remove(name)
   }
 
+  /** Calls of the service that run in this process. */
+  running(service: string): number {
+    return this.#handlers.running(service)
+  }
+
+  /** Resolves when none does. Never rejects. */
+  idle(service: string): Promise<void> {
+    return this.#handlers.idle(service)
+  }
+
   /** True when no call of the service, or without a name of any, was left running within `timeoutMs`, or at `close`. */
   async drain(service: string | undefined, timeoutMs: number): Promise<boolean> {
     let giveUp = (): void => {}

@@ -87,7 +87,7 @@ describe('a provided service', () => {
   it('goes on when its pause is refused', async () => {
     const a = await nodes.start('a')
     const registration = await a.provide('users', { get: () => 1 })
-    expect(() => registration.pause({} as string)).toThrow()
+    await expect(registration.pause({} as string)).rejects.toThrow()
     expect([registration.status, a.getNodes('users'), await a.callCb('users', 'get', [])]).toEqual([
       'running',
       ['a'],

@@ -235,7 +235,7 @@ describe('a registration', () => {
     const error = await rejection(a.callCb('users', 'slow', [], { nodes: ['b'] }))
     expect(isRpcError(error, 'NOT_PROVIDED')).toBe(true)
     await until('it is gone', () => a.getNodes('users').length === 0)
-    expect(() => registration.resume()).toThrow(/was stopped; provide it again/)
+    await expect(registration.resume()).rejects.toThrow(/was stopped; provide it again/)
     held.open('finished')
     expect(await call).toBe('finished')
     await b.provide('users', { slow: () => 'again' })

@@ -38,7 +38,12 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/membership/udp-transport.ts': ['node'],
   'src/node.ts': ['node', 'env', 'process', 'random', 'timers'],
   'src/node/cluster-link.ts': ['log', 'timers'],
-  'src/node/registration.ts': [],
+  'src/node/close-on-signal.ts': ['process'],
+  'src/node/health-endpoint.ts': ['node'],
+  'src/node/health-probe.ts': ['timers'],
+  'src/node/hook.ts': ['timers'],
+  'src/node/registration.ts': ['timers'],
+  'src/node/provided-services.ts': [],
   'src/node/shoal-node.ts': ['timers'],
   'src/rpc/call-plan.ts': [],
   'src/rpc/caller.ts': [],
@@ -75,6 +80,7 @@ export const OPEN_FILES: readonly { readonly from: Module; readonly file: string
 /** Built-in modules whose runtime import is the business of named files only. */
 export const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   'node:dgram': ['src/membership/udp-transport.ts'],
+  'node:http': ['src/node/health-endpoint.ts'],
   'node:net': ['src/membership/stream-transport.ts', 'src/rpc/dialer.ts', 'src/rpc/server.ts'],
 }
 
