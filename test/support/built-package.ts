@@ -10,8 +10,9 @@ import { build } from 'tsup'
 import config from '../../tsup.config.js'
 
 export interface ProgramResult {
-  /** `null` when it had to be killed. */
+  /** `null` when it was ended by a signal, its own or that of the limit. */
   readonly code: number | null
+  readonly signal: NodeJS.Signals | null
   readonly stdout: string
   readonly stderr: string
   /** From its first line `done` to its end; `undefined` when it never came so far. */
@@ -57,10 +58,10 @@ export class BuiltPackage {
         stderr += chunk.toString()
       })
       child.on('error', reject)
-      child.on('close', (code) => {
+      child.on('close', (code, signal) => {
         clearTimeout(limit)
         const lingeredMs = doneAt === undefined ? undefined : performance.now() - doneAt
-        done({ code, stdout, stderr, lingeredMs })
+        done({ code, signal, stdout, stderr, lingeredMs })
       })
     })
   }
