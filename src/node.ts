@@ -34,13 +34,22 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
   const emitter = new Emitter<NodeEvents>()
   const feed = new ServiceFeed()
   const bootId = makeBootId(wallMs(), random)
-  const registry: Registry = new Registry({ node: options.name, bootId, rpcAddress: '', random })
+  const registry: Registry = new Registry({
+    node: options.name,
+    bootId,
+    rpcAddress: '',
+    random,
+    pending: (node) => rpc.pending(node),
+    rttMs: (node) => link.rttMs(node),
+  })
   const rpc: Rpc = new Rpc({
     cluster: options.cluster,
     node: options.name,
     bootId,
     bind: rpcBind,
-    directory: { candidates: (service, nodes) => registry.candidates(service, nodes) },
+    directory: {
+      candidates: (service, method, { nodes, ...wish }) => registry.candidates(service, { ...wish, method }, nodes),
+    },
     local: options.local,
     exposeStacks: options.exposeStacks,
     onEvidence: (node, evidence) => link.handleEvidence(node, evidence),

@@ -90,6 +90,11 @@ export class ClusterLink {
     this.#parts.onMember(event)
   }
 
+  /** Smoothed round trip of membership's probes. */
+  rttMs(node: string): number | undefined {
+    return this.#membership?.member(node)?.rtt
+  }
+
   handleEvidence(node: string, evidence: PeerEvidence): void {
     if (evidence !== 'answered') this.#membership?.probeSoon(node)
   }

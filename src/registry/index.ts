@@ -31,6 +31,6 @@ export {
   type ServiceStatus,
 } from './record.js'
 export { Registry, type RegistryInspection, type RegistryOptions } from './registry.js'
-export { orderCandidates, type SelectionOptions, type SelectionPolicy } from './selection.js'
+export type { SelectionContext, SelectionPolicy, SelectionWish } from './selection.js'
 export { type SetTimer, WaitList, type WaitOptions, waitForServices } from './wait.js'
 export { type ServiceWatch, type WatchOptions, watchService } from './watch.js'

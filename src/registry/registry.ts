@@ -17,8 +17,9 @@ import type { Change, DigestEntry, RecordSet, RegistryMessage } from './messages
 import type { NodeRecords } from './node-records.js'
 import { OwnRecords, type StatusChange } from './own-records.js'
 import { type Instance, isName, type ServiceMeta } from './record.js'
-import { orderCandidates } from './selection.js'
+import { matches, type SelectionContext, type SelectionWish, selectInstances } from './selection.js'
 import { digestOf, lackingSets } from './sync.js'
+import { Turns } from './turns.js'
 
 export interface RegistryOptions {
   readonly node: string
@@ -30,6 +31,10 @@ export interface RegistryOptions {
   readonly packetBytesMax?: number | undefined
   /** About the most bytes of records in one push/pull direction. Default 8 MiB. */
   readonly syncBytesMax?: number | undefined
+  /** Calls under way at a node, for `least-pending`. Default unknown, which is 0. */
+  readonly pending?: ((node: string) => number) | undefined
+  /** Round trip to a node in ms, for `nearest`. Default unknown. */
+  readonly rttMs?: ((node: string) => number | undefined) | undefined
   /** How long a change is repeated along with later ones. Default 10,000 ms. */
   readonly recentMs?: number | undefined
   /** Nodes whose records may wait for membership to show them. Default 4,096. */
@@ -64,7 +69,8 @@ const PACKET_BYTES_MIN = 512
 export class Registry implements PayloadHandler {
   readonly #own: OwnRecords
   readonly #view: ClusterView
-  readonly #random: Random
+  readonly #turns = new Turns()
+  readonly #selection: Omit<SelectionContext, 'turn' | 'suspects'>
   readonly #syncBytesMax: number
   readonly #drops: DropCounts = newDropCounts()
   #effects: RegistryEffect[] = []
@@ -82,7 +88,8 @@ export class Registry implements PayloadHandler {
       )
     }
     this.#own = new OwnRecords(node, bootId, { packetBytesMax, recentMs })
-    this.#random = random
+    const { pending = () => 0, rttMs = () => undefined } = options
+    this.#selection = { random, pending, rttMs }
     this.#syncBytesMax = options.syncBytesMax ?? 8 * MIB
     this.#view = new ClusterView(this.#own.held, rpcAddress, {
       early: { nodesMax: options.earlyNodesMax ?? 4_096, weightMax: options.earlyBytesMax ?? 16 * MIB },
@@ -205,8 +212,7 @@ export class Registry implements PayloadHandler {
 
   /** The running instances, in the order of `getNodes`. */
   getInstances(service: string): Instance[] {
-    const options = { policy: 'random', random: this.#random, suspects: this.#view.suspects } as const
-    return orderCandidates(this.#view.index.of(service).values(), options)
+    return this.#select(service, {})
   }
 
   countInstances(service: string): number {
@@ -225,9 +231,13 @@ export class Registry implements PayloadHandler {
     return this.#view.instancesOf(node)
   }
 
-  /** Where to try a call: the running instances in order, or exactly the named nodes as far as they are visible. */
-  candidates(service: string, nodes: readonly string[] | undefined): ServiceEndpoint[] {
-    const names = nodes ?? this.getNodes(service)
+  /**
+   * Where to try a call: the running instances that pass the wish's filters, in its order. With `nodes`, exactly those in
+   * the given order as far as they are visible; a filter leaves out those that do not list the service or do not pass.
+   */
+  candidates(service: string, wish: SelectionWish, nodes?: readonly string[]): ServiceEndpoint[] {
+    const names =
+      nodes === undefined ? this.#select(service, wish).map(({ node }) => node) : this.#named(service, wish, nodes)
     return names.map((node) => this.#view.endpoint(node)).filter((endpoint) => endpoint !== undefined)
   }
 
@@ -239,6 +249,21 @@ export class Registry implements PayloadHandler {
     const { size: nodes, early } = this.#view
     const drops = { ...this.#drops, earlyEvicted: early.evictedCount }
     return { node, bootId, rev, nodes, early: early.size, behind: this.behind(), services, drops }
+  }
+
+  #select(service: string, wish: SelectionWish): Instance[] {
+    const turn = (): number => this.#turns.next(service)
+    const context = { ...this.#selection, suspects: this.#view.suspects, turn }
+    return selectInstances(this.#view.index.of(service).values(), wish, context)
+  }
+
+  #named(service: string, wish: SelectionWish, nodes: readonly string[]): readonly string[] {
+    if (wish.version === undefined && wish.where === undefined) return nodes
+    const listed = this.#view.index.of(service)
+    return nodes.filter((node) => {
+      const instance = listed.get(node)
+      return instance !== undefined && matches(instance, wish)
+    })
   }
 
   #publish(change: Change | undefined): void {

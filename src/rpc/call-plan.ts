@@ -7,8 +7,10 @@ import type { CallRequest } from './call.js'
 import {
   type CallOptions,
   checkArgs,
+  checkFlag,
+  checkHedge,
   checkName,
-  checkNodes,
+  checkSelection,
   checkSignal,
   invalidArgument,
   mergeHeaders,
@@ -16,6 +18,7 @@ import {
 import { type Contract, isContract, type Method } from './contract.js'
 import { activeCall } from './current-call.js'
 import { CALL_TIMEOUT_MS, deadlineFor, resolveTimeout } from './deadline.js'
+import type { Selection } from './directory.js'
 
 /** A service by name or by contract. */
 export type ServiceRef = string | Contract
@@ -31,8 +34,10 @@ export interface CallSpec {
 /** A checked call: one request, good for any number of attempts. */
 export interface CallPlan {
   readonly request: CallRequest
-  readonly nodes: readonly string[] | undefined
+  readonly selection: Selection
   readonly idempotent: boolean
+  /** Milliseconds after which an unanswered call is made a second time. */
+  readonly hedgeMs: number | undefined
 }
 
 /** Throws INVALID_ARGUMENT, or DEADLINE_EXCEEDED when the surrounding call has no time left. */
@@ -53,13 +58,22 @@ export function planCall(spec: CallSpec, now: number, defaultTimeoutMs: number):
     headers: mergeHeaders(parent?.headers, options.headers),
     signal: checkSignal(options.signal),
     cast,
+    forceRemote: options.forceRemote ?? false,
   }
   if (deadlineAt <= now) {
     throw new RpcError('DEADLINE_EXCEEDED', `the call that ${service}.${method} is made from has no time left`, {
       executed: 'no',
     })
   }
-  return { request, nodes: checkNodes(options.nodes), idempotent: options.idempotent ?? described?.idempotent ?? false }
+  checkFlag('forceRemote', options.forceRemote)
+  const idempotent = options.idempotent ?? described?.idempotent ?? false
+  const defaults = isContract(spec.service) ? spec.service.selection : undefined
+  return {
+    request,
+    selection: checkSelection(options, defaults),
+    idempotent,
+    hedgeMs: checkHedge(options.hedge, idempotent, `${service}.${method}`),
+  }
 }
 
 /** The name of a service given by name or contract. Throws INVALID_ARGUMENT. */

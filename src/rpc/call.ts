@@ -14,6 +14,8 @@ export interface CallRequest {
   readonly signal: AbortSignal | undefined
   /** No reply is wanted: the attempt resolves once the request was written. */
   readonly cast: boolean
+  /** Goes over the network also to this process itself. */
+  readonly forceRemote?: boolean | undefined
 }
 
 /** One try on one instance, local or remote alike. Rejects with an RpcError, always by `deadlineAt`. */

@@ -6,10 +6,13 @@ import { isRpcError, RpcError } from '../errors.js'
 import type { Attempt } from './call.js'
 import { checkName, type ModuleCallOptions } from './call-options.js'
 import { type CallPlan, type CallSpec, planCall } from './call-plan.js'
+import type { Circuits } from './circuits.js'
 import { currentCall } from './current-call.js'
 import { CALL_TIMEOUT_MS } from './deadline.js'
 import type { Candidate, Directory } from './directory.js'
 import { Failover } from './failover.js'
+import { type HedgeParts, runHedged } from './hedge.js'
+import type { RetryBudget } from './retry-budget.js'
 
 /** What one node answered to `callCbAll`. */
 export type NodeResult<Result = unknown> =
@@ -20,19 +23,19 @@ export interface CallerOptions {
   readonly directory: Directory
   readonly attempt: Attempt
   readonly now: () => number
+  readonly circuits: Circuits
+  readonly budget: RetryBudget
+  readonly setTimer: HedgeParts['setTimer']
 }
 
 export class Caller {
-  readonly #directory: Directory
-  readonly #attempt: Attempt
-  readonly #now: () => number
+  readonly #options: CallerOptions
   readonly #failover: Failover
 
-  constructor({ directory, attempt, now }: CallerOptions) {
-    this.#directory = directory
-    this.#attempt = attempt
-    this.#now = now
-    this.#failover = new Failover(attempt, now)
+  constructor(options: CallerOptions) {
+    this.#options = options
+    const { attempt, now, budget } = options
+    this.#failover = new Failover({ attempt, now, mayBurden: () => budget.tryTake(now()) })
   }
 
   /** One call, on the first instance that takes it. */
@@ -43,16 +46,16 @@ export class Caller {
   /** All instances in parallel, each with the same deadline; settled results in the order of the directory. */
   callCbAll(spec: CallSpec): Promise<NodeResult[]> {
     return promised(() => {
-      const { request, nodes } = this.plan(spec, CALL_TIMEOUT_MS)
+      const { request, selection } = this.plan(spec, CALL_TIMEOUT_MS)
       const settled = async (candidate: Candidate): Promise<NodeResult> => {
         try {
-          return { node: candidate.node, ok: true, value: await this.#attempt(candidate, request) }
+          return { node: candidate.node, ok: true, value: await this.#options.attempt(candidate, request) }
         } catch (error) {
           if (!isRpcError(error)) throw error
           return { node: candidate.node, ok: false, error }
         }
       }
-      return Promise.all(this.#directory.candidates(request.service, nodes).map(settled))
+      return Promise.all(this.#options.directory.candidates(request.service, undefined, selection).map(settled))
     })
   }
 
@@ -60,25 +63,31 @@ export class Caller {
   call(spec: CallSpec & { readonly options: ModuleCallOptions | undefined }): Promise<unknown> {
     return promised(() => {
       const plan = this.plan(spec, CALL_TIMEOUT_MS)
-      if (plan.nodes !== undefined) return this.pass(plan)
+      if (plan.selection.nodes !== undefined) return this.pass(plan)
       const near = spec.options?.service ?? currentCall()?.service
       if (near === undefined) throw serviceIdMissing(plan)
-      return this.pass(plan, this.#directory.candidates(checkName("service in 'service'", near), undefined))
+      return this.pass(
+        plan,
+        this.#options.directory.candidates(checkName("service in 'service'", near), undefined, plan.selection),
+      )
     })
   }
 
   /** A checked request, for one or more passes. Throws as `planCall`. */
   plan(spec: CallSpec, defaultTimeoutMs: number): CallPlan {
-    return planCall(spec, this.#now(), defaultTimeoutMs)
+    return planCall(spec, this.#options.now(), defaultTimeoutMs)
   }
 
   /** One walk over the instances that are known now. */
-  pass({ request, nodes, idempotent }: CallPlan, candidates?: readonly Candidate[]): Promise<unknown> {
-    return this.#failover.run({
-      candidates: candidates ?? this.#directory.candidates(request.service, nodes),
-      request,
-      idempotent,
-    })
+  pass({ request, selection, idempotent, hedgeMs }: CallPlan, found?: readonly Candidate[]): Promise<unknown> {
+    const { directory, circuits, now, attempt, setTimer, budget } = this.#options
+    const { service, method } = request
+    const listed = found ?? directory.candidates(service, method, selection)
+    const candidates = selection.nodes === undefined ? circuits.arrange(service, listed, now()) : listed
+    budget.noteCall()
+    if (hedgeMs === undefined || candidates.length < 2) return this.#failover.run({ candidates, request, idempotent })
+    const mayHedge = (): boolean => budget.tryTake(now())
+    return runHedged({ attempt, setTimer, mayHedge }, { candidates, request, hedgeMs })
   }
 }
 

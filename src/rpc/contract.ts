@@ -3,7 +3,9 @@
  * run time a contract is a frozen table of names with each method's timeout and whether it may be repeated.
  */
 import { ShoalError } from '../errors.js'
+import { checkSelection } from './call-options.js'
 import { resolveTimeout } from './deadline.js'
+import type { SelectionPolicy } from './directory.js'
 import { describe, nameProblem } from './names.js'
 
 const CONTRACT = Symbol.for('shoal.contract')
@@ -28,9 +30,18 @@ export interface Method<Args extends readonly unknown[] = readonly unknown[], Re
 
 export type Methods = Readonly<Record<string, Method>>
 
+/** How callers of a service choose among its instances, unless a call says otherwise. */
+export interface ContractInfo {
+  /** The provider's version, for callers that ask for a range. */
+  readonly version: string
+  readonly policy?: Exclude<SelectionPolicy, 'key'> | undefined
+  readonly localFirst?: boolean | undefined
+}
+
 export interface Contract<Table extends Methods = Methods> {
   readonly name: string
   readonly version: string
+  readonly selection: Pick<ContractInfo, 'policy' | 'localFirst'>
   readonly methods: Table
 }
 
@@ -63,7 +74,7 @@ export function method(options: MethodOptions = {}): Method {
 /** Describes a service. The result is frozen and can be shared between processes as source. Throws INVALID_ARGUMENT. */
 export function defineService<const Table extends Methods>(
   name: string,
-  info: { readonly version: string },
+  info: ContractInfo,
   methods: Table,
 ): Contract<Table> {
   const problem = nameProblem(name)
@@ -78,7 +89,10 @@ export function defineService<const Table extends Methods>(
     if (entry?.kind !== 'method') throw invalid(`'${key}' of service '${name}' must be made with method()`)
     table[key] = entry
   }
-  const contract = { name, version, methods: Object.freeze(table) as Table }
+  const { policy, localFirst } = info
+  checkSelection({ policy, localFirst }, undefined)
+  const selection = Object.freeze({ policy, localFirst })
+  const contract = { name, version, selection, methods: Object.freeze(table) as Table }
   Object.defineProperty(contract, CONTRACT, { value: true })
   return Object.freeze(contract)
 }

@@ -15,13 +15,22 @@ export interface Pass {
   readonly idempotent: boolean
 }
 
+export interface FailoverParts {
+  readonly attempt: Attempt
+  readonly now: () => number
+  /** Asked before another instance is tried because one is overloaded: false when this would only spread the load. */
+  readonly mayBurden: () => boolean
+}
+
 export class Failover {
   readonly #attempt: Attempt
   readonly #now: () => number
+  readonly #mayBurden: () => boolean
 
-  constructor(attempt: Attempt, now: () => number) {
+  constructor({ attempt, now, mayBurden }: FailoverParts) {
     this.#attempt = attempt
     this.#now = now
+    this.#mayBurden = mayBurden
   }
 
   /** Resolves with the first answer, rejects with the last failure and all `attempts`; NO_INSTANCES without candidates. */
@@ -42,6 +51,7 @@ export class Failover {
       if (tried.has(candidate.node)) continue
       tried.add(candidate.node)
       if (!mayTryAgain(last, pass.idempotent)) break
+      if (last.code === 'OVERLOADED' && !this.#mayBurden()) break
       const stop = this.#stopOf(pass.request, last)
       if (stop !== undefined) throw history.conclude(stop)
       try {

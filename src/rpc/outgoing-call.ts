@@ -13,7 +13,7 @@ export interface CallHolder {
 
 /** Told when the call is over, whatever way. */
 export interface CallOwner {
-  settled(call: OutgoingCall): void
+  settled(call: OutgoingCall, error: RpcError | undefined): void
 }
 
 export class OutgoingCall {
@@ -50,11 +50,11 @@ export class OutgoingCall {
   }
 
   succeed(value: unknown): void {
-    if (this.#settle()) this.#resolve(value)
+    if (this.#settle(undefined)) this.#resolve(value)
   }
 
   fail(error: RpcError): void {
-    if (this.#settle()) this.#reject(error)
+    if (this.#settle(error)) this.#reject(error)
   }
 
   /** Fails with a framework status. */
@@ -62,12 +62,12 @@ export class OutgoingCall {
     this.fail(withoutStack(() => new RpcError(code, message, { executed, node: this.node })))
   }
 
-  #settle(): boolean {
+  #settle(error: RpcError | undefined): boolean {
     if (this.isSettled) return false
     this.isSettled = true
     this.holder = undefined
     this.payload = undefined
-    this.#owner.settled(this)
+    this.#owner.settled(this, error)
     return true
   }
 }

@@ -28,6 +28,8 @@ export interface PeersOptions {
   readonly limits?: Partial<RpcLimits> | undefined
   readonly codec?: PayloadCodec | undefined
   readonly dial?: Dial | undefined
+  /** How a try on a node ended; `error` is undefined when it was answered. */
+  readonly onOutcome?: ((service: string, node: string, error: RpcError | undefined) => void) | undefined
   /** What the connections show of a peer; `answered` comes at most every 200 ms per peer. */
   readonly onEvidence?: ((node: string, evidence: PeerEvidence) => void) | undefined
 }
@@ -54,6 +56,8 @@ export class Peers implements CallOwner {
   /** Earlier boots and addresses that still have something to finish. */
   readonly #retired = new Set<Peer>()
   #inFlight = 0
+  /** The same by node. */
+  readonly #pending = new Map<string, number>()
   #sweepTimer: NodeJS.Timeout | undefined
   #housekeepingTimer: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
@@ -70,8 +74,14 @@ export class Peers implements CallOwner {
     new Promise((resolve, reject) => {
       const call = new OutgoingCall({ node: candidate.node, request, owner: this }, resolve, reject)
       this.#inFlight++
+      this.#pending.set(candidate.node, (this.#pending.get(candidate.node) ?? 0) + 1)
       this.#start(call, candidate, request)
     })
+
+  /** Calls under way at this node. */
+  pending(node: string): number {
+    return this.#pending.get(node) ?? 0
+  }
 
   /** Membership calls the node dead: its connections are pinged, and ended after a second of silence. */
   probe(node: string): void {
@@ -107,8 +117,12 @@ export class Peers implements CallOwner {
     return this.#closing
   }
 
-  settled(call: OutgoingCall): void {
+  settled(call: OutgoingCall, error: RpcError | undefined): void {
     this.#inFlight--
+    this.#options.onOutcome?.(call.request.service, call.node, error)
+    const pending = (this.#pending.get(call.node) ?? 1) - 1
+    if (pending === 0) this.#pending.delete(call.node)
+    else this.#pending.set(call.node, pending)
     const { signal } = call.request
     if (signal !== undefined) this.#aborts.remove(signal, call)
   }

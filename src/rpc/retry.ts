@@ -28,18 +28,22 @@ export interface RetrierOptions {
   /** One pass. */
   readonly pass: (plan: CallPlan) => Promise<unknown>
   readonly now: () => number
+  /** Asked before a pass that burdens somebody again: false when the node has made enough of them. */
+  readonly mayRetry: () => boolean
 }
 
 export class Retrier {
   readonly #pass: (plan: CallPlan) => Promise<unknown>
   readonly #now: () => number
+  readonly #mayRetry: () => boolean
   readonly #pausing = new Set<Pause>()
   readonly #aborts = new AbortWatch<Pause>((pause) => pause.stop('CANCELLED', 'its caller cancelled it'))
   #closed = false
 
-  constructor({ pass, now }: RetrierOptions) {
+  constructor({ pass, now, mayRetry }: RetrierOptions) {
     this.#pass = pass
     this.#now = now
+    this.#mayRetry = mayRetry
   }
 
   /** The first pass costs nothing beyond itself; only its failure brings in the retries. */
@@ -63,8 +67,11 @@ export class Retrier {
     const budget = { unavailable: policy.unavailable, error: policy.error }
     const allowed = (error: RpcError): boolean => {
       if (this.#closed || this.#now() + pauseMs >= plan.request.deadlineAt) return false
-      if (isUnavailable(error)) return budget.unavailable-- > 0
-      return mayTryAgain(error, plan.idempotent) && budget.error-- > 0
+      const isAllowed = isUnavailable(error)
+        ? budget.unavailable-- > 0
+        : mayTryAgain(error, plan.idempotent) && budget.error-- > 0
+      // Waiting for a first instance to come up burdens nobody.
+      return isAllowed && (error.code === 'NO_INSTANCES' || this.#mayRetry())
     }
     if (!isRpcError(firstError) || !allowed(firstError)) throw firstError
     const history = new AttemptHistory()

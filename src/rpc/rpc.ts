@@ -17,6 +17,7 @@ import {
 } from './call-options.js'
 import type { CallSpec, ServiceRef } from './call-plan.js'
 import { Caller, type NodeResult, promised } from './caller.js'
+import { Circuits } from './circuits.js'
 import type { Contract } from './contract.js'
 import { runInCall } from './current-call.js'
 import { CALL_TIMEOUT_MS, REMOTE_TIMEOUT_MS, TIMEOUT_MS_MAX } from './deadline.js'
@@ -26,6 +27,7 @@ import type { RpcLimits } from './limits.js'
 import { LocalAttempt, type LocalPassing } from './local-attempt.js'
 import { Peers, type PeersStats } from './peers.js'
 import { Retrier } from './retry.js'
+import { RetryBudget } from './retry-budget.js'
 import { RpcServer, type RpcServerStats } from './server.js'
 import { type AnyApi, type ApiStub, type ContractStub, makeStub, type StubInvoke, type StubOptions } from './stub.js'
 
@@ -61,6 +63,10 @@ export interface RpcStats {
   readonly localPending: number
   /** Calls that wait for their next pass. */
   readonly retryPauses: number
+  /** Retries that were not made since there were too many of them. */
+  readonly retriesDenied: number
+  /** Instances that are tried last for a while since they did not answer; and how often one was. */
+  readonly circuits: { readonly ejected: number; readonly ejections: number }
 }
 
 export class Rpc {
@@ -72,6 +78,8 @@ export class Rpc {
   readonly #server: RpcServer
   readonly #caller: Caller
   readonly #retrier: Retrier
+  readonly #circuits: Circuits
+  readonly #budget: RetryBudget
   readonly #stubs = new Map<ServiceRef, object>()
   /** Gives up one wait for running calls each. */
   readonly #drains = new Set<() => void>()
@@ -91,12 +99,25 @@ export class Rpc {
       passing: options.local ?? 'reference',
       now: monotonicMs,
     })
-    this.#peers = new Peers({ identity: this.#identity, random: options.random ?? Math.random, limits, onEvidence })
+    const now = monotonicMs
+    this.#circuits = new Circuits()
+    this.#budget = new RetryBudget(now())
+    this.#peers = new Peers({
+      identity: this.#identity,
+      random: options.random ?? Math.random,
+      limits,
+      onEvidence,
+      onOutcome: (service, node, error) => this.#circuits.note(service, node, error, now()),
+    })
     this.#server = new RpcServer({ identity: this.#identity, dispatcher: this.#handlers, limits })
     const attempt: Attempt = (candidate, request) =>
-      candidate.local ? this.#local.attempt(candidate, request) : this.#peers.attempt(candidate, request)
-    this.#caller = new Caller({ directory: options.directory, attempt, now: monotonicMs })
-    this.#retrier = new Retrier({ pass: (plan) => this.#caller.pass(plan), now: monotonicMs })
+      candidate.local && request.forceRemote !== true
+        ? this.#local.attempt(candidate, request)
+        : this.#peers.attempt(candidate, request)
+    const parts = { attempt, now, circuits: this.#circuits, budget: this.#budget, setTimer }
+    this.#caller = new Caller({ directory: options.directory, ...parts })
+    const mayRetry = (): boolean => this.#budget.tryTake(now())
+    this.#retrier = new Retrier({ pass: (plan) => this.#caller.pass(plan), now, mayRetry })
   }
 
   /** Binds the listener. Rejects with the socket's error; nothing is left open then. */
@@ -187,6 +208,11 @@ export class Rpc {
     return known
   }
 
+  /** Calls of this node under way at another one. */
+  pending(node: string): number {
+    return this.#peers.pending(node)
+  }
+
   /** From now on this node is another boot: callees and callers that expect the earlier one are refused. */
   setBootId(bootId: string): void {
     this.#identity.bootId = bootId
@@ -204,6 +230,8 @@ export class Rpc {
       server: this.#server.stats(),
       localPending: this.#local.pending(),
       retryPauses: this.#retrier.pausing(),
+      retriesDenied: this.#budget.denied,
+      circuits: { ejected: this.#circuits.ejectedCount(monotonicMs()), ejections: this.#circuits.ejections },
     }
   }
 
@@ -233,4 +261,9 @@ export class Rpc {
     const message = `node '${this.#identity.node}' is closed, nothing was called`
     return Promise.reject(new RpcError('CLOSED', message, { executed: 'no' }))
   }
+}
+
+function setTimer(callback: () => void, ms: number): () => void {
+  const timer = setTimeout(callback, ms)
+  return () => clearTimeout(timer)
 }

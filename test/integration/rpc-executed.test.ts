@@ -23,7 +23,7 @@ class Cluster {
       bootId: `boot-${name}`,
       bind: { host: '127.0.0.1', port: 0 },
       directory: {
-        candidates: (service, nodes) => {
+        candidates: (service, _method, { nodes }) => {
           const known = (node: string, wanted: string | undefined): Candidate[] =>
             this.#instances
               .filter((each) => each.candidate.node === node && (wanted === undefined || each.service === wanted))

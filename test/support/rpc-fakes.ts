@@ -1,7 +1,10 @@
 /** Scripted stand-ins for the parts around the calling functions: attempts, a directory, a clock that moves by hand. */
 import { type CallErrorCode, type Executed, RpcError } from '../../src/errors.js'
 import type { Attempt, CallRequest, IncomingCall } from '../../src/rpc/call.js'
+import type { CallerOptions } from '../../src/rpc/caller.js'
+import { Circuits } from '../../src/rpc/circuits.js'
 import type { Candidate, Directory } from '../../src/rpc/directory.js'
+import { RetryBudget } from '../../src/rpc/retry-budget.js'
 
 export function candidate(node: string, local = false): Candidate {
   return { node, bootId: `boot-${node}`, address: `${node}:1`, local }
@@ -60,7 +63,7 @@ export class ScriptedAttempt {
 /** Instances by service; nodes by name when asked for. */
 export function directoryOf(services: Record<string, readonly Candidate[]>): Directory {
   return {
-    candidates(service, nodes) {
+    candidates(service, _method, { nodes }) {
       if (nodes === undefined) return services[service] ?? []
       const all = Object.values(services).flat()
       return nodes.flatMap((node) => all.find((c) => c.node === node) ?? [])
@@ -81,4 +84,9 @@ export async function rejection(promise: Promise<unknown>): Promise<RpcError> {
   )
   if (value instanceof RpcError) return value
   throw new Error(`expected an RpcError, got ${JSON.stringify(value)} ${String(value)}`)
+}
+
+/** A caller's parts that stay out of the way. */
+export function quietParts(now: () => number): Pick<CallerOptions, 'circuits' | 'budget' | 'setTimer'> {
+  return { circuits: new Circuits(), budget: new RetryBudget(now()), setTimer: () => () => {} }
 }

@@ -1,8 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { seededRandom } from '../../src/random.js'
 import { SERVICE_STATUSES } from '../../src/registry/record.js'
 import type { Registry } from '../../src/registry/registry.js'
-import { orderCandidates } from '../../src/registry/selection.js'
 import { BOOT_1, BOOT_2, member, newCluster, newRegistry, news, running, told } from '../support/registry-cluster.js'
 
 function pair(): [Registry, Registry] {
@@ -22,7 +20,7 @@ describe('membership decides what is visible:', () => {
       expect(b.getNodes('users')).toEqual(['a'])
       b.handleMember(member('a', { state }))
       expect(told(b)).toEqual(['down a/users'])
-      expect([b.getNodes('users'), b.instancesOf('a'), b.candidates('users', ['a'])]).toEqual([[], [], []])
+      expect([b.getNodes('users'), b.instancesOf('a'), b.candidates('users', {}, ['a'])]).toEqual([[], [], []])
       b.handleMember(member('a'))
       expect(told(b)).toEqual(['up a/users'])
     }
@@ -178,7 +176,7 @@ describe('a service', () => {
 
   test('unknown has no nodes', () => {
     const a = newRegistry('a')
-    expect([a.getNodes('x'), a.getInstances('x'), a.countInstances('x'), a.candidates('x', undefined)]).toEqual([
+    expect([a.getNodes('x'), a.getInstances('x'), a.countInstances('x'), a.candidates('x', {})]).toEqual([
       [],
       [],
       0,
@@ -188,33 +186,13 @@ describe('a service', () => {
 })
 
 describe('selection', () => {
-  const nodes = Array.from({ length: 8 }, (_, i) => ({ node: `n${i}`, local: i === 3 }))
-
-  test('puts the local one first, suspects last, and another of the rest ahead each time', () => {
-    const options = { policy: 'random', random: seededRandom(5), suspects: new Set(['n0', 'n6']) } as const
-    const seconds = new Set<string>()
-    for (let i = 0; i < 200; i++) {
-      const order = orderCandidates(nodes, options).map((each) => each.node)
-      expect(order[0]).toBe('n3')
-      expect(order.slice(-2).sort()).toEqual(['n0', 'n6'])
-      expect([...order].sort()).toEqual(nodes.map((each) => each.node))
-      seconds.add(order[1]!)
-    }
-    expect(seconds.size).toBe(5)
-  })
-
-  test('keeps a suspected local instance first: we know that we live', () => {
-    const options = { policy: 'random', random: seededRandom(5), suspects: new Set(['n3']) } as const
-    expect(orderCandidates(nodes, options)[0]?.node).toBe('n3')
-  })
-
   test('of named nodes keeps the given order, listed or not, and leaves out those not in view', () => {
     const [, b] = pair()
-    expect(b.candidates('other', ['b', 'nobody', 'a'])).toEqual([
+    expect(b.candidates('other', {}, ['b', 'nobody', 'a'])).toEqual([
       { node: 'b', bootId: BOOT_1, address: 'b:1', local: true },
       { node: 'a', bootId: BOOT_1, address: 'a:1', local: false },
     ])
-    expect(b.candidates('users', undefined).map((each) => each.node)).toEqual(['a'])
+    expect(b.candidates('users', {}).map((each) => each.node)).toEqual(['a'])
   })
 })
 

@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { Caller } from '../../src/rpc/caller.js'
 import { defineService, method } from '../../src/rpc/contract.js'
-import { candidate, directoryOf, failure, HandClock, rejection, ScriptedAttempt } from '../support/rpc-fakes.js'
+import {
+  candidate,
+  directoryOf,
+  failure,
+  HandClock,
+  quietParts,
+  rejection,
+  ScriptedAttempt,
+} from '../support/rpc-fakes.js'
 
 const [a, b, c] = [candidate('a', true), candidate('b'), candidate('c')]
 
@@ -9,7 +17,7 @@ function setup(script: Record<string, unknown> = {}) {
   const clock = new HandClock()
   const scripted = new ScriptedAttempt(script)
   const directory = directoryOf({ users: [a, b, c], math: [b], none: [] })
-  const caller = new Caller({ directory, attempt: scripted.attempt, now: clock.now })
+  const caller = new Caller({ directory, attempt: scripted.attempt, now: clock.now, ...quietParts(clock.now) })
   const callCb = (...[service, methodName, args, options]: unknown[]) =>
     caller.callCb({ service, method: methodName, args, options } as never)
   const callCbAll = (...[service, methodName, args, options]: unknown[]) =>
@@ -32,6 +40,7 @@ describe('callCb', () => {
       headers: undefined,
       signal: undefined,
       cast: false,
+      forceRemote: false,
     })
   })
 

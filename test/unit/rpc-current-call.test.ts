@@ -3,7 +3,15 @@ import type { CancelReason, IncomingCall, Outcome } from '../../src/rpc/call.js'
 import { Caller } from '../../src/rpc/caller.js'
 import { currentCall, runInCall } from '../../src/rpc/current-call.js'
 import { Handlers } from '../../src/rpc/handlers.js'
-import { candidate, directoryOf, HandClock, incomingCall, rejection, ScriptedAttempt } from '../support/rpc-fakes.js'
+import {
+  candidate,
+  directoryOf,
+  HandClock,
+  incomingCall,
+  quietParts,
+  rejection,
+  ScriptedAttempt,
+} from '../support/rpc-fakes.js'
 
 function setup(get: (...args: never[]) => unknown) {
   const clock = new HandClock()
@@ -11,7 +19,7 @@ function setup(get: (...args: never[]) => unknown) {
   handlers.expose('users', { get })
   const scripted = new ScriptedAttempt({ b: 'nested' })
   const directory = directoryOf({ billing: [candidate('b')] })
-  const caller = new Caller({ directory, attempt: scripted.attempt, now: clock.now })
+  const caller = new Caller({ directory, attempt: scripted.attempt, now: clock.now, ...quietParts(clock.now) })
   let cancel: ((reason: CancelReason) => void) | undefined
   const serve = (changes: Partial<IncomingCall> = {}): Promise<Outcome> =>
     new Promise((resolve) => {
@@ -140,6 +148,7 @@ describe('a nested call', () => {
     const clock = new HandClock()
     const scripted = new ScriptedAttempt({ b: 'sum' })
     const caller = new Caller({
+      ...quietParts(() => 0),
       directory: directoryOf({ users: [candidate('b')] }),
       attempt: scripted.attempt,
       now: clock.now,

@@ -27,7 +27,7 @@ const [a, b, c] = [candidate('a'), candidate('b'), candidate('c')]
 function setup(script: Record<string, unknown>) {
   const clock = new HandClock()
   const scripted = new ScriptedAttempt(script)
-  const failover = new Failover(scripted.attempt, clock.now)
+  const failover = new Failover({ attempt: scripted.attempt, now: clock.now, mayBurden: () => true })
   const run = (nodes: readonly (typeof a)[], request: CallRequest = callRequest(), idempotent = false) =>
     failover.run({ candidates: nodes, request, idempotent })
   return { clock, scripted, run }
@@ -65,11 +65,17 @@ describe('failover', () => {
 
   it('hands the promise of a single candidate through as it is', () => {
     const answer = new Promise(() => {})
-    const failover = new Failover(
-      () => answer,
-      () => 0,
-    )
+    const failover = new Failover({ attempt: () => answer, now: () => 0, mayBurden: () => true })
     expect(failover.run({ candidates: [a], request: callRequest(), idempotent: false })).toBe(answer)
+  })
+
+  it('does not take an overload from one instance to the next when the budget for that is used up', async () => {
+    const scripted = new ScriptedAttempt({ a: failure('OVERLOADED', 'no', 'a'), b: 'from b' })
+    let left = 1
+    const failover = new Failover({ attempt: scripted.attempt, now: () => 0, mayBurden: () => left-- > 0 })
+    const run = () => failover.run({ candidates: [a, b], request: callRequest(), idempotent: false })
+    expect(await run()).toBe('from b')
+    expect(await rejection(run())).toMatchObject({ code: 'OVERLOADED', executed: 'no' })
   })
 
   it('never tries the same node twice in one pass', async () => {

@@ -25,11 +25,14 @@ function setup(steps: readonly Step[], changes: Partial<CallPlan> & { signal?: A
     if (given instanceof Error) throw given
     return (given as { value: unknown }).value
   }
-  const retrier = new Retrier({ pass, now: () => performance.now() })
+  const retrier = new Retrier({ pass, now: () => performance.now(), mayRetry: () => true })
   const { signal, timeout = 15_000, ...plan } = changes
   const run = (options: RetryOptions = {}): Promise<unknown> => {
     const request = callRequest({ deadlineAt: startedAt + timeout, signal })
-    return retrier.run({ request, nodes: undefined, idempotent: false, ...plan }, resolveRetry(options))
+    return retrier.run(
+      { request, selection: {}, idempotent: false, hedgeMs: undefined, ...plan },
+      resolveRetry(options),
+    )
   }
   return { at, retrier, run }
 }

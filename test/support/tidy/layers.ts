@@ -91,6 +91,7 @@ export const COMPUTING_IMPORTS: ReadonlySet<string> = new Set(['isIP', 'isIPv4',
 export const PACKAGES: Readonly<Record<string, Capability | 'pure'>> = {
   '@msgpack/msgpack': 'pure',
   debug: 'log',
+  semver: 'pure',
   'p-retry': 'retry',
 }
 
