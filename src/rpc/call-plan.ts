@@ -4,21 +4,12 @@
  */
 import { RpcError } from '../errors.js'
 import type { CallRequest } from './call.js'
-import {
-  type CallOptions,
-  checkArgs,
-  checkFlag,
-  checkHedge,
-  checkName,
-  checkSelection,
-  checkSignal,
-  invalidArgument,
-  mergeHeaders,
-} from './call-options.js'
+import { type CallOptions, checkArgs, checkName, checkSignal, invalidArgument, mergeHeaders } from './call-options.js'
 import { type Contract, isContract, type Method } from './contract.js'
 import { activeCall } from './current-call.js'
 import { CALL_TIMEOUT_MS, deadlineFor, resolveTimeout } from './deadline.js'
 import type { Selection } from './directory.js'
+import { checkFlag, checkHedge, checkSelection } from './selection-options.js'
 
 /** A service by name or by contract. */
 export type ServiceRef = string | Contract

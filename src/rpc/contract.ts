@@ -3,10 +3,10 @@
  * run time a contract is a frozen table of names with each method's timeout and whether it may be repeated.
  */
 import { ShoalError } from '../errors.js'
-import { checkSelection } from './call-options.js'
 import { resolveTimeout } from './deadline.js'
 import type { SelectionPolicy } from './directory.js'
 import { describe, nameProblem } from './names.js'
+import { checkSelection } from './selection-options.js'
 
 const CONTRACT = Symbol.for('shoal.contract')
 
