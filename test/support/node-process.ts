@@ -21,9 +21,11 @@ export class NodeProcess {
   #nextId = 1
   #stderr = ''
 
-  constructor(file: string, name: string) {
+  /** `enter` is a command line that replaces itself by the one behind it, as `nsenter` does. */
+  constructor(file: string, name: string, enter: readonly string[] = []) {
     this.name = name
-    this.#process = fork(file, { execArgv: ['--expose-gc'], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    const [execPath = process.execPath, ...execArgv] = [...enter, process.execPath, '--expose-gc']
+    this.#process = fork(file, { execPath, execArgv, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
     this.#process.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr += chunk.toString()
     })
@@ -113,12 +115,13 @@ export class NodeProcesses {
     return new NodeProcesses(folder)
   }
 
-  /** Forks a process and starts its node on loopback, on a free port unless `options.bind` says otherwise. */
+  /** Forks a process and starts its node on loopback, on a free port unless `options.bind` says otherwise; `enter` as for the process. */
   async start(
     name: string,
     options: NodeOptions = {},
+    enter: readonly string[] = [],
   ): Promise<{ process: NodeProcess; address: string; rpcAddress: string }> {
-    const process = new NodeProcess(join(this.#folder, 'worker.mjs'), name)
+    const process = new NodeProcess(join(this.#folder, 'worker.mjs'), name, enter)
     this.#all.add(process)
     const started = await process.order('start', { cluster: this.#cluster, name, bind: '127.0.0.1:0', ...options })
     return { process, ...started }
