@@ -75,6 +75,8 @@ describe.skipIf(networkMissing() !== undefined)('six nodes on a network that', (
       return faults.every((about) => about.length > 0) && faults.length
     })
     expect(told).toBe(others.length)
+    if (process.env.DBG) setTimeout(async()=>{const t=(l:any[])=>l.map(e=>`${e.seenBy}:${e.name}+${e.at-since}`).sort((a,b)=>+a.split('+')[1]-+b.split('+')[1]).join(' '); console.log('sus',t(await nodes.suspicionsSince(since) as any[]));console.log('dead',t(await nodes.deathsSince(since) as any[])); for (const h of nodes.hosts) console.log(h, JSON.stringify((await nodes.at(h).order('heard')).members.filter(e=>e.at>since&&e.type!=='suspect').map(e=>`${e.type}:${e.name}+${e.at-since}`)))}, 12000)
+    if (process.env.DBG) await new Promise(r=>setTimeout(r,14000))
     await holdsFor('it is alive for all', UDP_CUT_MS - (Date.now() - since), async () => {
       return (await nodes.deathsSince(since)).length === 0
     })
