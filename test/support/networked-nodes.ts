@@ -25,9 +25,13 @@ export interface NetworkedOptions {
   /** Hosts left without a node for later. Default 0. */
   readonly spare?: number
   readonly node?: NodeOptions
+  /** Where its node lives, when that is not the host's own address. */
+  readonly addressOf?: (host: number) => string
   /** Joined once and then forgotten, or permanent as a deployment has them. Default true. */
   readonly permanentSeeds?: boolean
 }
+
+export type Prepare = (network: SwitchedHosts) => Promise<void>
 
 export interface Death {
   readonly seenBy: string
@@ -53,17 +57,14 @@ export class NetworkedNodes {
   }
 
   /** All see all, and each one's service. `prepare` may change the network before there are nodes. */
-  static async make(
-    options: NetworkedOptions,
-    prepare: (network: SwitchedHosts) => unknown = () => {},
-  ): Promise<NetworkedNodes> {
+  static async make(options: NetworkedOptions, prepare?: Prepare): Promise<NetworkedNodes> {
     const [network, processes] = await Promise.all([
       SwitchedHosts.make(options.hosts + (options.spare ?? 0)),
       NodeProcesses.prepare(),
     ])
     const made = new NetworkedNodes(network, processes, options)
     try {
-      await prepare(network)
+      await prepare?.(network)
       await Promise.all(Array.from({ length: options.hosts }, (_, index) => made.start(index + 1)))
       await made.untilAgreed('all nodes see each other after their start')
       return made
@@ -73,11 +74,22 @@ export class NetworkedNodes {
     }
   }
 
+  /** Such nodes for as long as `body` takes; none of their processes may end before. */
+  static async use(options: NetworkedOptions, body: (nodes: NetworkedNodes) => Promise<void>): Promise<void> {
+    const nodes = await NetworkedNodes.make(options)
+    try {
+      await body(nodes)
+      if (nodes.ended().length > 0) throw new Error(`processes ended: ${nodes.ended().join('; ')}`)
+    } finally {
+      await nodes.remove()
+    }
+  }
+
   /** Starts a node on a host that has none; its service runs when this resolves. */
   async start(host: number): Promise<NodeProcess> {
     const { node = {}, permanentSeeds = true } = this.#options
-    const seed = `${this.network.address(1)}:${GOSSIP_PORT}`
-    const bind = `${this.network.address(host)}:${GOSSIP_PORT}`
+    const seed = this.#endpoint(1)
+    const bind = this.#endpoint(host)
     const seeds = permanentSeeds ? [seed] : []
     const enter = this.network.enter(host)
     const { process } = await this.#processes.start(nameOf(host), { bind, seeds, tuning: QUICK, ...node }, enter)
@@ -183,6 +195,10 @@ export class NetworkedNodes {
   async remove(): Promise<void> {
     await this.#processes.stop()
     await this.network.remove()
+  }
+
+  #endpoint(host: number): string {
+    return `${this.#options.addressOf?.(host) ?? this.network.address(host)}:${GOSSIP_PORT}`
   }
 
   async #heardOf(type: 'dead' | 'suspect', since: number, hosts: readonly number[]): Promise<readonly Death[]> {

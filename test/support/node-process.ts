@@ -13,6 +13,8 @@ import type { Answer, Order, OrderName, Orders, View } from './node-protocol.js'
 import { until } from './until.js'
 
 const ANSWER_TIMEOUT_MS = 20_000
+/** Many processes that start at once share a small machine. */
+const START_TIMEOUT_MS = 60_000
 
 export class NodeProcess {
   readonly name: string
@@ -49,13 +51,13 @@ export class NodeProcess {
     return this.#stderr
   }
 
-  /** Rejects with what the worker threw, or when it ends or says nothing for 20 s. */
+  /** Rejects with what the worker threw, or when it ends or says nothing for 20 s (a minute when it starts). */
   async order<Name extends OrderName>(name: Name, ...args: Orders[Name]['args']): Promise<Orders[Name]['result']> {
     const id = this.#nextId++
     const answered = new Promise<Answer>((resolve) => this.#waiting.set(id, resolve))
     const timer = setTimeout(
       () => this.#waiting.get(id)?.({ id, ok: false, message: 'no answer in time' }),
-      ANSWER_TIMEOUT_MS,
+      name === 'start' ? START_TIMEOUT_MS : ANSWER_TIMEOUT_MS,
     )
     this.#process.send({ id, name, args } satisfies Order)
     const answer = await answered
