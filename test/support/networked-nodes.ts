@@ -145,17 +145,14 @@ export class NetworkedNodes {
     return this.untilViews(what, hosts, agreed, within)
   }
 
-  /** Which calls from each of these nodes to each of them fail: none, when all is well. */
+  /** Which calls from each of these nodes to each of them fail: none, when all is well. One at a time from each. */
   async failedCalls(hosts: readonly number[] = this.hosts): Promise<readonly string[]> {
-    const pairs = hosts.flatMap((from) => hosts.map((to) => ({ from, to })))
-    const results = await Promise.all(
-      pairs.map(async ({ from, to }) => {
-        const options = { timeout: 5_000, nodes: [nameOf(to)] }
-        const result = await this.at(from).order('attempt', SERVICE, 'who', [], options)
-        return result.ok ? [] : [`${nameOf(from)} to ${nameOf(to)} after ${result.tookMs} ms: ${result.message}`]
-      }),
-    )
-    return results.flat()
+    const failed: string[] = []
+    for (let step = 0; step < hosts.length; step++) {
+      const calls = hosts.map((from, index) => this.#failedCall(from, hosts[(index + step) % hosts.length] as number))
+      failed.push(...(await Promise.all(calls)).filter((failure) => failure !== undefined))
+    }
+    return failed
   }
 
   /** Waits until each of these nodes can call each of them; shows what failed before. */
@@ -167,7 +164,7 @@ export class NetworkedNodes {
       if (failed.length > 0) process.stdout.write(`${what}, not yet: ${failed.join('; ')}\n`)
       return failed.length === 0
     }
-    await until(what, look, { every: 250, within: 5_000, show: () => failed })
+    await until(what, look, { every: 250, within: 15_000, show: () => failed })
     return Math.round(performance.now() - startedAt)
   }
 
@@ -195,6 +192,14 @@ export class NetworkedNodes {
   async remove(): Promise<void> {
     await this.#processes.stop()
     await this.network.remove()
+  }
+
+  async #failedCall(from: number, to: number): Promise<string | undefined> {
+    const options = { timeout: 5_000, nodes: [nameOf(to)] }
+    const result = await this.at(from).order('attempt', SERVICE, 'who', [], options)
+    return result.ok
+      ? undefined
+      : `${nameOf(from)} to ${nameOf(to)} after ${Math.round(result.tookMs)} ms: ${result.message}`
   }
 
   #endpoint(host: number): string {
