@@ -20,7 +20,7 @@ let nodes: NetworkedNodes
 
 describe.skipIf(networkMissing() !== undefined)('with the packets of calls between two nodes swallowed', () => {
   beforeAll(async () => {
-    nodes = await NetworkedNodes.make({ hosts: 6, spare: 1 })
+    nodes = await NetworkedNodes.make({ hosts: 6, spare: 2 })
   })
   afterAll(() => nodes?.remove())
 
@@ -53,11 +53,24 @@ describe.skipIf(networkMissing() !== undefined)('with the packets of calls betwe
     const alone = await attempt(guest, [2])
     expect(alone).toMatchObject({ ok: false, executed: 'no', node: nameOf(2) })
     // The time for connecting must leave some of the call's own, or there would be no failing over.
-    const shared = await attempt(guest, [2, 3], WHO, 3 * TIMEOUT_MS)
+    const shared = await attempt(guest, [2, 3], WHO, 5 * TIMEOUT_MS)
     expect(shared).toMatchObject({ ok: true, value: { node: nameOf(3) } })
     nodes.network.heal()
     await until('calls are answered again', async () => (await attempt(guest, [2])).ok)
     expect(nodes.ended()).toEqual([])
+  })
+
+  it('a call whose first SYN is lost waits for the second', async () => {
+    const guest = 8
+    await nodes.start(guest)
+    await nodes.untilAgreed('all know the newcomer')
+    await swallowCalls(guest, 2)
+    const call = attempt(guest, [2], WHO, 5 * TIMEOUT_MS)
+    await until('the first SYN is sent', async () => {
+      return (await nodes.at(guest).order('inspect')).rpc.peers.connections > 0
+    })
+    nodes.network.heal()
+    expect(await call).toMatchObject({ ok: true, value: { node: nameOf(2) } })
   })
 })
 
