@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { NetworkedNodes, nameOf, QUICK_SUSPICION_MAX_MS } from '../support/networked-nodes.js'
+import type { View } from '../support/node-protocol.js'
 import { between, networkMissing } from '../support/switched-hosts.js'
 import { holdsFor, until } from '../support/until.js'
 
@@ -29,16 +30,18 @@ describe.skipIf(networkMissing() !== undefined).concurrent('six nodes', () => {
       for (let round = 1; round <= 2; round++) await deafen(nodes, 4, round)
     }))
 
+  // With the profile's own times: a fourth of them leaves TCP too little time on a loaded machine.
   it('keep one whose UDP is cut from all others by TCP, and say what is wrong with it', () =>
-    NetworkedNodes.use({ hosts: 6 }, async (nodes) => {
+    NetworkedNodes.use({ hosts: 6, node: { tuning: {} } }, async (nodes) => {
       const mute = 5
       const others = nodes.hosts.filter((host) => host !== mute)
       const since = Date.now()
       nodes.network.fault(between(others, [mute], UDP), between([mute], others, UDP))
-      await until('each other node says that UDP to it is blocked', async () => {
+      const isDiagnosed = async (): Promise<boolean> => {
         const faults = await Promise.all(others.map((host) => nodes.faultsAbout(host, mute, 'udp-blocked')))
         return faults.every((about) => about.length > 0)
-      })
+      }
+      await until('each other node says that UDP to it is blocked', isDiagnosed, { within: UDP_CUT_MS })
       await holdsFor('nobody is dead', UDP_CUT_MS - (Date.now() - since), async () => {
         return (await nodes.deathsSince(since)).length === 0
       })
@@ -52,18 +55,16 @@ describe.skipIf(networkMissing() !== undefined).concurrent('six nodes', () => {
 })
 
 /**
- * It is heard, but hears nothing: it buries all others for itself, they bury it. For them its accusations are refuted
- * before they come to anything.
+ * It is heard, but hears nothing: they bury it. It doubts itself first (Lifeguard's health score stretches its probes),
+ * then suspects all others; for them its accusations are refuted before they come to anything.
  */
 async function deafen(nodes: NetworkedNodes, deaf: number, round: number): Promise<void> {
   const others = nodes.hosts.filter((host) => host !== deaf)
   const since = Date.now()
   nodes.network.fault(between(others, [deaf], 'drop'))
-  const [buriedMs, buriesMs] = await Promise.all([
+  const [buriedMs, doubtsMs] = await Promise.all([
     nodes.untilViews('the others bury the deaf node', others, ({ members }) => members[nameOf(deaf)] === 'dead'),
-    nodes.untilViews('the deaf node buries all others', [deaf], ({ members }) => {
-      return others.every((host) => members[nameOf(host)] === 'dead')
-    }),
+    nodes.untilViews('the deaf node doubts all others', [deaf], doubtsAll(others), 2 * DEAF_MS),
   ])
   await holdsFor('no healthy node is dead for a healthy one', DEAF_MS - (Date.now() - since), async () => {
     return (await nodes.deathsSince(since, others)).every(({ name }) => name === nameOf(deaf))
@@ -73,6 +74,10 @@ async function deafen(nodes: NetworkedNodes, deaf: number, round: number): Promi
   const deaths = (await nodes.deathsSince(since, others)).map(({ seenBy, name }) => `${name} at ${seenBy}`)
   expect(deaths.sort()).toEqual(others.map((host) => `${nameOf(deaf)} at ${nameOf(host)}`))
   await nodes.untilCallable('each can call each after the heal')
-  const times = `buried after ${buriedMs} ms, buries all after ${buriesMs} ms, equal ${equalMs} ms after the heal`
+  const times = `buried after ${buriedMs} ms, doubts all after ${doubtsMs} ms, equal ${equalMs} ms after the heal`
   process.stdout.write(`deaf, round ${round}: ${times}\n`)
+}
+
+function doubtsAll(hosts: readonly number[]): (view: View) => boolean {
+  return ({ members }) => hosts.every((host) => ['suspect', 'dead'].includes(members[nameOf(host)] ?? ''))
 }
