@@ -52,7 +52,7 @@ export class Healer {
     }
   }
 
-  /** A member that was dead for us has answered. */
+  /** A member that was dead for us, or a suspect that only TCP reaches, has answered. */
   handleAnswer(name: string, now: number): void {
     if (this.#again.length >= AGAIN_MAX || this.#again.some((each) => each.name === name)) return
     for (const ms of AGAIN_MS) this.#again.push({ name, at: now + ms })

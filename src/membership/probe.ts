@@ -33,6 +33,8 @@ export interface ProberParts {
   readonly self: string
   readonly outbound: Outbound
   readonly failed: (target: MemberEntry, now: number) => void
+  /** A suspect answered over TCP, where it cannot be told on the ping that it is one. */
+  readonly suspectAnsweredByTcp: (target: MemberEntry) => void
 }
 
 const FIRST_TCP_PROTOCOL = 3
@@ -77,7 +79,9 @@ export class Prober {
     const probe = this.#tcpPings.get(exchange)
     if (probe === undefined) return false
     this.#tcpPings.delete(exchange)
-    if (reply?.type === 'ack' && reply.seqNo === probe.seqNo) probe.answeredByTcp = true
+    if (reply?.type !== 'ack' || reply.seqNo !== probe.seqNo) return true
+    probe.answeredByTcp = true
+    if (probe.target.state === 'suspect') this.#parts.suspectAnsweredByTcp(probe.target)
     return true
   }
 

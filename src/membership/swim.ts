@@ -66,7 +66,9 @@ export class Swim {
     this.#gossip = this.#createGossip(now)
     const shared = { config, members: this.#members, health: this.#health, outbound: this.#outbound }
     const failed = (target: MemberEntry, at: number): void => this.#roster.accuse(target, at)
-    this.#prober = new Prober({ ...shared, self: name, failed }, now + random() * config.probeIntervalMs)
+    const suspectAnsweredByTcp = (target: MemberEntry): void => this.#sync.heal(target)
+    const proberParts = { ...shared, self: name, failed, suspectAnsweredByTcp }
+    this.#prober = new Prober(proberParts, now + random() * config.probeIntervalMs)
     this.#responder = new Responder({ ...shared, self: this.#self, count: (reason) => this.count(reason) })
     const onHealed = (member: string, at: number): void => this.#healer.handleAnswer(member, at)
     const syncParts = { ...shared, self: this.#self, roster: this.#roster, payload, onHealed }

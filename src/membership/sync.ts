@@ -70,7 +70,7 @@ export class Sync {
     this.#exchangeWith(entry, false)
   }
 
-  /** The same with one that is thought dead. */
+  /** The same with one that is thought dead, or is a suspect: it is shown what is thought of it, and refutes. */
   heal(entry: MemberEntry): void {
     this.#exchangeWith(entry, true)
   }

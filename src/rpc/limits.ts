@@ -28,7 +28,7 @@ export interface RpcLimits {
   readonly anonymousConnectionsMax: number
   /** How long a connection may take to say hello. Default 2 s. */
   readonly helloMs: number
-  /** Connecting and the exchange of hellos. Default 1 s. */
+  /** Connecting and the exchange of hellos. Default 2 s: a lost SYN is sent again only after one. */
   readonly connectMs: number
   /** First delay after a failed connect, with jitter. Default 50 ms, doubling. */
   readonly backoffMs: number
@@ -51,7 +51,7 @@ const DEFAULTS: RpcLimits = {
   incomingConnectionsMax: 4_096,
   anonymousConnectionsMax: 256,
   helloMs: 2_000,
-  connectMs: 1_000,
+  connectMs: 2_000,
   backoffMs: 50,
   backoffMsMax: 2_000,
   idleMs: 60_000,

@@ -13,6 +13,8 @@ import type { Answer, Order, OrderName, Orders, View } from './node-protocol.js'
 import { until } from './until.js'
 
 const ANSWER_TIMEOUT_MS = 20_000
+/** Many processes that start at once share a small machine. */
+const START_TIMEOUT_MS = 60_000
 
 export class NodeProcess {
   readonly name: string
@@ -21,9 +23,11 @@ export class NodeProcess {
   #nextId = 1
   #stderr = ''
 
-  constructor(file: string, name: string) {
+  /** `enter` is a command line that replaces itself by the one behind it, as `nsenter` does. */
+  constructor(file: string, name: string, enter: readonly string[] = []) {
     this.name = name
-    this.#process = fork(file, { execArgv: ['--expose-gc'], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    const [execPath = process.execPath, ...execArgv] = [...enter, process.execPath, '--expose-gc']
+    this.#process = fork(file, { execPath, execArgv, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
     this.#process.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr += chunk.toString()
     })
@@ -47,13 +51,13 @@ export class NodeProcess {
     return this.#stderr
   }
 
-  /** Rejects with what the worker threw, or when it ends or says nothing for 20 s. */
+  /** Rejects with what the worker threw, or when it ends or says nothing for 20 s (a minute when it starts). */
   async order<Name extends OrderName>(name: Name, ...args: Orders[Name]['args']): Promise<Orders[Name]['result']> {
     const id = this.#nextId++
     const answered = new Promise<Answer>((resolve) => this.#waiting.set(id, resolve))
     const timer = setTimeout(
       () => this.#waiting.get(id)?.({ id, ok: false, message: 'no answer in time' }),
-      ANSWER_TIMEOUT_MS,
+      name === 'start' ? START_TIMEOUT_MS : ANSWER_TIMEOUT_MS,
     )
     this.#process.send({ id, name, args } satisfies Order)
     const answer = await answered
@@ -113,12 +117,13 @@ export class NodeProcesses {
     return new NodeProcesses(folder)
   }
 
-  /** Forks a process and starts its node on loopback, on a free port unless `options.bind` says otherwise. */
+  /** Forks a process and starts its node on loopback, on a free port unless `options.bind` says otherwise; `enter` as for the process. */
   async start(
     name: string,
     options: NodeOptions = {},
+    enter: readonly string[] = [],
   ): Promise<{ process: NodeProcess; address: string; rpcAddress: string }> {
-    const process = new NodeProcess(join(this.#folder, 'worker.mjs'), name)
+    const process = new NodeProcess(join(this.#folder, 'worker.mjs'), name, enter)
     this.#all.add(process)
     const started = await process.order('start', { cluster: this.#cluster, name, bind: '127.0.0.1:0', ...options })
     return { process, ...started }

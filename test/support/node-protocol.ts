@@ -1,16 +1,24 @@
 /** What a test says to a node in another process, and what it answers: plain data, so that IPC carries it as it is. */
-import type { FailedAttempt, NodeInspection, NodeOptions } from '../../src/index.js'
+import type { CallCbOptions, FailedAttempt, MemberEventType, NodeInspection, NodeOptions } from '../../src/index.js'
 
 export interface Orders {
   start: { args: [options: NodeOptions]; result: { address: string; rpcAddress: string } }
   /** `who()` answers the node's name and process, `work(ms)` does after so many ms. */
   provide: { args: [service: string]; result: undefined }
   call: { args: [service: string, method: string, args: readonly unknown[]]; result: unknown }
+  /** One call with options; how it failed is an answer too. */
+  attempt: {
+    args: [service: string, method: string, args: readonly unknown[], options: Pick<CallCbOptions, 'timeout' | 'nodes'>]
+    result: AttemptResult
+  }
   /** Calls `work` in a loop until `stopLoop`. */
   startLoop: { args: [plan: LoopPlan]; result: undefined }
   tally: { args: []; result: Tally }
   stopLoop: { args: []; result: Tally }
   view: { args: []; result: View }
+  /** What its listeners were told since it started. */
+  heard: { args: []; result: Heard }
+  join: { args: [seeds: readonly string[]]; result: undefined }
   inspect: { args: []; result: NodeInspection }
   /** Resident memory of the process, after a collection where that is possible. */
   memory: { args: []; result: number }
@@ -27,9 +35,20 @@ export interface LoopPlan {
   readonly timeoutMs: number
 }
 
+export type AttemptResult =
+  | { readonly ok: true; readonly value: unknown; readonly tookMs: number }
+  | ({ readonly ok: false } & LoopFailure)
+
+export interface Heard {
+  /** Wall clock ms, the same for all processes of a machine. */
+  readonly members: readonly { readonly type: MemberEventType; readonly name: string; readonly at: number }[]
+  readonly faults: readonly string[]
+}
+
 /** One call that failed. */
 export interface LoopFailure {
   readonly code: string
+  readonly message: string
   readonly executed: string
   readonly node: string | undefined
   readonly attempts: readonly FailedAttempt[]

@@ -1,15 +1,18 @@
 /** The program of a node process: carries out what `node-process.ts` orders. Ends with its IPC channel. */
 import { createNode, isRpcError, type NodeOptions, type ShoalNode } from '../../src/index.js'
-import type { Answer, LoopFailure, LoopPlan, Order, OrderName, Orders, Tally, View } from './node-protocol.js'
+import type { Answer, Heard, LoopFailure, LoopPlan, Order, OrderName, Orders, Tally, View } from './node-protocol.js'
 
 let node: ShoalNode | undefined
 let loop: Loop | undefined
+const heard = { members: [] as Heard['members'][number][], faults: [] as string[] }
 
 type Worker = { [Name in OrderName]: (...args: Orders[Name]['args']) => Promise<Orders[Name]['result']> }
 
 const worker: Worker = {
   async start(options: NodeOptions) {
     node = await createNode(options)
+    node.on('member', ({ type, member }) => heard.members.push({ type, name: member.name, at: Date.now() }))
+    node.on('fault', ({ message }) => heard.faults.push(message))
     return { address: node.address, rpcAddress: node.rpcAddress }
   },
   async provide(service) {
@@ -22,6 +25,15 @@ const worker: Worker = {
     return undefined
   },
   call: (service, method, args) => started().callCb(service, method, args),
+  async attempt(service, method, args, options) {
+    const startedAt = performance.now()
+    try {
+      const value = await started().callCb(service, method, args, options)
+      return { ok: true, value, tookMs: performance.now() - startedAt }
+    } catch (error) {
+      return { ok: false, ...failureOf(error, performance.now() - startedAt) }
+    }
+  },
   async startLoop(plan) {
     loop = new Loop(started(), plan)
     return undefined
@@ -32,6 +44,11 @@ const worker: Worker = {
     return running().tally()
   },
   view: async () => viewOf(started()),
+  heard: async () => heard,
+  async join(seeds) {
+    await started().join(seeds)
+    return undefined
+  },
   inspect: async () => started().inspect(),
   async memory() {
     globalThis.gc?.()
@@ -97,9 +114,11 @@ class Loop {
 }
 
 function failureOf(error: unknown, tookMs: number): LoopFailure {
-  if (!isRpcError(error)) return { code: String(error), executed: '', node: undefined, attempts: [], tookMs }
-  const { code, executed, node: at, attempts } = error
-  return { code, executed, node: at, attempts, tookMs }
+  if (!isRpcError(error)) {
+    return { code: '', message: String(error), executed: '', node: undefined, attempts: [], tookMs }
+  }
+  const { code, message, executed, node: at, attempts } = error
+  return { code, message, executed, node: at, attempts, tookMs }
 }
 
 function viewOf(shown: ShoalNode): View {

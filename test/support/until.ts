@@ -26,6 +26,15 @@ export async function until<T>(
   }
 }
 
+/** Rejects as soon as it is not so; resolves when it was so for all this time. For what must not happen. */
+export async function holdsFor(what: string, ms: number, look: () => boolean | Promise<boolean>): Promise<void> {
+  const startedAt = performance.now()
+  do {
+    if (!(await look())) throw new Error(`no longer after ${Math.round(performance.now() - startedAt)} ms: ${what}`)
+    await pause(100)
+  } while (performance.now() - startedAt < ms)
+}
+
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }

@@ -1,5 +1,9 @@
 import { expect, it } from 'vitest'
-import { SwimHarness, VSN } from '../support/swim-harness.js'
+import { suspicionLimits } from '../../src/membership/suspicion.js'
+import { WIRE_STATE } from '../../src/membership/wire/messages.js'
+import { decodePushPull, decodeStream, SwimHarness, VSN } from '../support/swim-harness.js'
+
+const EMPTY = new Uint8Array(0)
 
 /** A cluster of four others in which `b` has just become silent. */
 function withSilentB(config: Parameters<typeof clusterOf>[0] = {}): SwimHarness {
@@ -83,6 +87,35 @@ it('a member that answers over TCP only is no suspect, and the blocked UDP is no
   expect(h.notices).toEqual([{ kind: 'udp-blocked', member: 'b', address: h.at('b') }])
   expect(h.state('b')).toBe('alive')
   expect(h.sent('suspect')).toEqual([])
+})
+
+it('a suspect that answers over TCP only is shown the suspicion over TCP, and its refutation is fetched', () => {
+  const h = withSilentB()
+  h.receive('c', h.suspect('b', 1, 'c'))
+  const suspectedAt = h.now
+  const probe = h.untilProbeOf('b')
+  h.advance(500)
+  h.answer(h.exchanges[0]!, { type: 'ack', seqNo: probe.message.seqNo, payload: new Uint8Array(0) })
+  const told = h.exchanges[1]!
+  expect(told).toMatchObject({ to: h.address('b'), expectReply: true })
+  expect(decodePushPull(told.bytes).nodes).toContainEqual(h.pushNode('b', WIRE_STATE.suspect))
+
+  // It answers before it takes in what it was told, as memberlist does: the second exchange brings the refutation.
+  h.answer(told, { type: 'pushPull', join: false, nodes: [h.pushNode('b', WIRE_STATE.alive, 1)], userState: EMPTY })
+  expect(h.state('b')).toBe('suspect')
+  h.advanceUntil(() => h.exchanges.filter(({ bytes }) => decodeStream(bytes).type === 'pushPull').length === 2, 1_000)
+  const again = h.exchanges.at(-1)!
+  h.answer(again, { type: 'pushPull', join: false, nodes: [h.pushNode('b', WIRE_STATE.alive, 2)], userState: EMPTY })
+  expect(h.state('b')).toBe('alive')
+  expect(h.now - suspectedAt).toBeLessThan(suspicionLimits(h.config, 5).maxMs)
+})
+
+it('a member that is no suspect is told nothing more when it answers over TCP', () => {
+  const h = withSilentB()
+  const probe = h.untilProbeOf('b')
+  h.advance(500)
+  h.answer(h.exchanges[0]!, { type: 'ack', seqNo: probe.message.seqNo, payload: new Uint8Array(0) })
+  expect(h.exchanges).toHaveLength(1)
 })
 
 it('a TCP answer with another number, of another kind or none convinces nobody', () => {
