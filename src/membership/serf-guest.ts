@@ -1,0 +1,114 @@
+/**
+ * What Serf's agents expect of a member beyond memberlist. They tell a leave from a failure by an intent that comes
+ * before it, ordered by a Lamport clock over all joins and leaves: this keeps that clock from what the agents say,
+ * announces our join once it is known, contradicts whoever says that we leave when we do not, and lets our leave
+ * intent go ahead of the leave itself. Intents of others are noted for their time and never relayed. Knows no packets.
+ */
+import {
+  encodeSerfIntent,
+  LAMPORT_TIME_MAX,
+  type SerfIntent,
+  tryDecodeSerfIntent,
+  tryDecodeSerfState,
+} from './serf-messages.js'
+import type { WireDrop } from './wire/messages.js'
+
+export interface SerfGuestParts {
+  readonly name: string
+  /** Spreads this among the agents, in place of an older one. */
+  readonly announce: (intent: Uint8Array, now: number) => void
+  /** Asks this member for its state. */
+  readonly ask: (member: string) => void
+  /** Time that a leave intent needs to get around: as long it goes ahead of the leave. */
+  readonly leadMs: number
+}
+
+/** Until some agent has told the time, one of those that come into view is asked this often. */
+const ASK_INTERVAL_MS = 1_000
+
+export class SerfGuest {
+  readonly #parts: SerfGuestParts
+  /** No message with this time was sent yet, as far as we know. Serf's clock begins at 1 as well. */
+  #clock = 1
+  /** Of our latest intent: what is said of us counts only above it. */
+  #statusTime = 0
+  #knowsTime = false
+  #askAt = Number.NEGATIVE_INFINITY
+  #leaving = false
+  #leaveAt: number | undefined
+
+  constructor(parts: SerfGuestParts) {
+    this.#parts = parts
+  }
+
+  /** When the leave itself is due; `undefined` when no intent is under way. */
+  get leaveAt(): number | undefined {
+    return this.#leaveAt
+  }
+
+  /** A user message that is not ours. True if it was an intent; otherwise why it is none. */
+  handleMessage(bytes: Uint8Array, now: number): true | WireDrop | 'foreign-user-message' {
+    const intent = tryDecodeSerfIntent(bytes)
+    if (intent === undefined) return 'foreign-user-message'
+    if ('drop' in intent) return intent.drop
+    this.#witness(intent.time)
+    if (intent.node === this.#parts.name) this.#judge(intent, now)
+    return true
+  }
+
+  /** The user state of a push/pull that is not ours; the reason if it is an agent's and cannot be read. */
+  handleState(bytes: Uint8Array, now: number): WireDrop | undefined {
+    const state = tryDecodeSerfState(bytes, this.#parts.name)
+    if (state === undefined) return undefined
+    if ('drop' in state) return state.drop
+    if (state.time > 0) this.#witness(state.time - 1)
+    const isFirst = !this.#knowsTime
+    this.#knowsTime = true
+    if (isFirst) this.#announceJoin(now)
+    else if (state.hasLeft) this.#judge({ kind: 'leave', node: this.#parts.name, time: state.statusTime + 1 }, now)
+    return undefined
+  }
+
+  /** An agent came into view. Whoever joined through other guests alone has not heard the time yet. */
+  handleAgent(name: string, now: number): void {
+    if (this.#knowsTime || this.#leaving || now < this.#askAt) return
+    this.#askAt = now + ASK_INTERVAL_MS
+    this.#parts.ask(name)
+  }
+
+  /** Announces our leave, which is then due at `leaveAt`: at the latest when half of `timeoutMs` is over. Without time it is not announced. */
+  leave(timeoutMs: number, now: number): void {
+    if (this.#leaving) return
+    this.#leaving = true
+    this.#leaveAt = now + Math.min(this.#parts.leadMs, timeoutMs / 2)
+    if (timeoutMs > 0) this.#announce('leave', now)
+  }
+
+  /** True once, when the leave intent has gone ahead long enough. */
+  takeLeave(now: number): boolean {
+    if (this.#leaveAt === undefined || now < this.#leaveAt) return false
+    this.#leaveAt = undefined
+    return true
+  }
+
+  /** Somebody says when we joined or that we leave: an earlier life of ours, or an operator's force-leave. */
+  #judge({ kind, time }: SerfIntent, now: number): void {
+    if (time <= this.#statusTime) return
+    if (kind === 'join') this.#statusTime = time
+    else if (!this.#leaving) this.#announceJoin(now)
+  }
+
+  #announceJoin(now: number): void {
+    if (!this.#leaving) this.#announce('join', now)
+  }
+
+  #announce(kind: SerfIntent['kind'], now: number): void {
+    this.#statusTime = this.#clock
+    this.#witness(this.#clock)
+    this.#parts.announce(encodeSerfIntent({ kind, time: this.#statusTime, node: this.#parts.name }), now)
+  }
+
+  #witness(time: number): void {
+    if (time >= this.#clock) this.#clock = Math.min(LAMPORT_TIME_MAX, time + 1)
+  }
+}
