@@ -35,15 +35,16 @@ export class SerfGuest {
   #knowsTime = false
   #askAt = Number.NEGATIVE_INFINITY
   #leaving = false
+  /** When the leave intent is repeated, and when the leave itself is due. */
+  #repeatAt: number | undefined
   #leaveAt: number | undefined
 
   constructor(parts: SerfGuestParts) {
     this.#parts = parts
   }
 
-  /** When the leave itself is due; `undefined` when no intent is under way. */
-  get leaveAt(): number | undefined {
-    return this.#leaveAt
+  nextDeadline(): number | undefined {
+    return this.#repeatAt ?? this.#leaveAt
   }
 
   /** A user message that is not ours. True if it was an intent; otherwise why it is none. */
@@ -76,16 +77,29 @@ export class SerfGuest {
     this.#parts.ask(name)
   }
 
-  /** Announces our leave, which is then due at `leaveAt`: at the latest when half of `timeoutMs` is over. Without time it is not announced. */
+  /**
+   * Announces our leave, which is then due when the intent has had time to get around, or half of `timeoutMs`. Without
+   * time it is not announced.
+   */
   leave(timeoutMs: number, now: number): void {
     if (this.#leaving) return
     this.#leaving = true
-    this.#leaveAt = now + Math.min(this.#parts.leadMs, timeoutMs / 2)
-    if (timeoutMs > 0) this.#announce('leave', now)
+    const leadMs = Math.min(this.#parts.leadMs, timeoutMs / 2)
+    this.#leaveAt = now + leadMs
+    if (leadMs === 0) return
+    this.#repeatAt = now + leadMs / 2
+    this.#announce('leave', now)
   }
 
-  /** True once, when the leave intent has gone ahead long enough. */
+  /**
+   * True once, when the leave is due. Half-way the intent is repeated with a later time: an agent that was told of its
+   * time by another agent's state, which does not say of what it is the time, took the first for old.
+   */
   takeLeave(now: number): boolean {
+    if (this.#repeatAt !== undefined && now >= this.#repeatAt) {
+      this.#repeatAt = undefined
+      this.#announce('leave', now)
+    }
     if (this.#leaveAt === undefined || now < this.#leaveAt) return false
     this.#leaveAt = undefined
     return true

@@ -111,10 +111,11 @@ export class Swim {
   }
 
   handleTimeout(now: number): void {
-    this.#prober.handleTimeout(now)
+    // Nobody tells one that has left what happens: from then on it judges nobody and spreads no more of what it knows.
+    if (!this.#hasLeft) this.#prober.handleTimeout(now)
+    if (!this.#hasLeft) this.#sync.handleTimeout(now)
     this.#responder.handleTimeout(now)
     this.#roster.handleTimeout(now)
-    this.#sync.handleTimeout(now)
     if (!this.#self.leaving) this.#healer.handleTimeout(now)
     if (this.#serf?.takeLeave(now) === true) this.#roster.leave(now)
     if (this.#reapAt <= now) {
@@ -179,9 +180,10 @@ export class Swim {
   }
 
   nextDeadline(): number {
-    let next = Math.min(this.#prober.nextDeadline(), this.#sync.tickAt, this.#reapAt)
+    let next = this.#reapAt
+    if (!this.#hasLeft) next = Math.min(next, this.#prober.nextDeadline(), this.#sync.tickAt)
     if (!this.#self.leaving) next = Math.min(next, this.#healer.nextDeadline())
-    next = Math.min(next, this.#serf?.leaveAt ?? next)
+    next = Math.min(next, this.#serf?.nextDeadline() ?? next)
     next = Math.min(next, this.#responder.nextDeadline() ?? next)
     next = Math.min(next, this.#roster.nextDeadline() ?? next)
     return Math.min(next, this.#gossip.nextDeadline() ?? next)

@@ -32,13 +32,16 @@ export class SerfAgent {
   readonly name: string
   /** Where it gossips. */
   readonly address: string
+  readonly plan: AgentPlan
   readonly #rpcAddress: string
   readonly #process: ChildProcess
   #log = ''
 
-  constructor({ name, address, rpcAddress, join, key }: AgentPlan) {
+  constructor(plan: AgentPlan) {
+    const { name, address, rpcAddress, join, key } = plan
     this.name = name
     this.address = address
+    this.plan = plan
     this.#rpcAddress = rpcAddress
     const flags = ['-node', name, '-bind', address, '-rpc-addr', rpcAddress, '-log-level', 'debug']
     const joins = join.flatMap((seed) => ['-retry-join', seed])
@@ -60,6 +63,39 @@ export class SerfAgent {
     const flags = ['members', '-format', 'json', '-rpc-addr', this.#rpcAddress]
     const { stdout } = await run('serf', flags, { timeout: 10_000 })
     return (JSON.parse(stdout) as { members: readonly (Omit<SerfMember, 'addr'> & { addr: string })[] }).members
+  }
+
+  /** The status of this name in the eyes of this agent. */
+  async statusOf(name: string): Promise<SerfMember['status'] | undefined> {
+    return (await this.members()).find((member) => member.name === name)?.status
+  }
+
+  /** What this agent told its event handlers of `name`, in order: join, leave, failed, update, reap. */
+  eventsOf(name: string): string[] {
+    return [...this.#log.matchAll(/EventMember(\w+)(?: \(forced\))?: (\S+)/g)]
+      .filter(([, , member]) => member === name)
+      .map(([, event]) => event!.toLowerCase())
+  }
+
+  /** Its log about `name`. */
+  linesOf(name: string): string[] {
+    return this.#log.split('\n').filter((line) => line.includes(name))
+  }
+
+  async setTag(key: string, value: string): Promise<void> {
+    await run('serf', ['tags', '-set', `${key}=${value}`, '-rpc-addr', this.#rpcAddress], { timeout: 10_000 })
+  }
+
+  /** Says of another member that it left. */
+  async forceLeave(name: string): Promise<void> {
+    await run('serf', ['force-leave', '-rpc-addr', this.#rpcAddress, name], { timeout: 20_000 })
+  }
+
+  /** Leaves gracefully and ends; resolves when it has ended. */
+  async leave(): Promise<void> {
+    const exited = once(this.#process, 'exit')
+    await run('serf', ['leave', '-rpc-addr', this.#rpcAddress], { timeout: 20_000 })
+    await exited
   }
 
   /**
@@ -88,13 +124,16 @@ export class SerfAgent {
 }
 
 export class SerfCluster {
+  /** As they were started first. */
   readonly agents: readonly SerfAgent[]
+  readonly #all: SerfAgent[]
   readonly #killAll = (): void => {
-    for (const agent of this.agents) agent.killNow()
+    for (const agent of this.#all) agent.killNow()
   }
 
   private constructor(agents: readonly SerfAgent[]) {
     this.agents = agents
+    this.#all = [...agents]
     process.once('exit', this.#killAll)
   }
 
@@ -117,8 +156,29 @@ export class SerfCluster {
     }
   }
 
+  /** Starts an agent that has ended anew, under its name and at its address, or at this host's. */
+  async restart({ plan }: SerfAgent, host?: string): Promise<SerfAgent> {
+    const address = host === undefined ? plan.address : `${host}:${await freePort(host)}`
+    const rpcHost = host ?? plan.rpcAddress.slice(0, plan.rpcAddress.lastIndexOf(':'))
+    const rpcAddress = `${rpcHost}:${await freePort(rpcHost)}`
+    const join = this.agents.map((agent) => agent.address).filter((seed) => seed !== plan.address)
+    const agent = new SerfAgent({ ...plan, address, rpcAddress, join })
+    this.#all.push(agent)
+    return agent
+  }
+
+  /** Warnings and errors in the logs of all agents that ever ran here, without those that are allowed for. */
+  complaints(allowed: readonly RegExp[] = []): string[] {
+    return this.#all.flatMap((agent) =>
+      agent.log
+        .split('\n')
+        .filter((line) => /\[(WARN|ERR|ERROR)\]/.test(line) && !allowed.some((pattern) => pattern.test(line)))
+        .map((line) => `${agent.name}: ${line.trim()}`),
+    )
+  }
+
   async stop(): Promise<void> {
-    await Promise.all(this.agents.map((agent) => agent.kill()))
+    await Promise.all(this.#all.map((agent) => agent.kill()))
     process.removeListener('exit', this.#killAll)
   }
 
@@ -129,7 +189,7 @@ export class SerfCluster {
   }
 }
 
-interface AgentPlan {
+export interface AgentPlan {
   readonly name: string
   readonly address: string
   readonly rpcAddress: string

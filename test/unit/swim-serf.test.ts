@@ -72,7 +72,7 @@ it('the leave intent reaches every agent two gossip intervals before the leave',
   leave(h)
   expect(h.state('me')).toBe('alive')
   h.advanceUntil(() => h.leftCount > 0, 5_000)
-  expect(kinds(h)).toEqual(['leave me 8'])
+  expect(kinds(h)).toEqual(['leave me 8', 'leave me 9'])
   expect(new Set(intents(h).map(({ to }) => to))).toEqual(new Set(['a', 'b', 'c', 'd']))
   expect(
     Math.max(
@@ -83,6 +83,16 @@ it('the leave intent reaches every agent two gossip intervals before the leave',
   ).toBeLessThan(startedAt + LAN_LEAD_MS)
   expect(h.sent('dead')[0]?.at).toBe(startedAt + LAN_LEAD_MS)
   expect(h.state('me')).toBe('left')
+})
+
+it('the leave intent is repeated half-way with a later time, for agents that took the first for old', () => {
+  const h = amongAgents('a', 'b', 'c')
+  const startedAt = h.now
+  leave(h)
+  h.advance(2_000)
+  const second = intents(h).filter(({ time }) => time === 2)
+  expect(second[0]?.at).toBe(startedAt + LAN_LEAD_MS / 2)
+  expect(new Set(second.map(({ to }) => to))).toEqual(new Set(['a', 'b', 'c']))
 })
 
 it('the intent goes ahead by half of the time that the leave may take, if that is less', () => {
@@ -100,7 +110,7 @@ it('leaving again while the intent is under way changes nothing', () => {
   h.advance(100)
   leave(h)
   h.advance(5_000)
-  expect(kinds(h)).toEqual(['leave me 1'])
+  expect(kinds(h)).toEqual(['leave me 1', 'leave me 2'])
   expect(h.sent('dead')[0]?.at).toBe(startedAt + LAN_LEAD_MS)
   expect(h.leftCount).toBe(1)
 })
@@ -140,7 +150,7 @@ it('the join is announced with the first time that an agent tells, and once', ()
   expect(new Set(intents(h).map(({ to }) => to))).toEqual(new Set(['a', 'b', 'c']))
   leave(h)
   h.advance(2_000)
-  expect(kinds(h)).toEqual(['join me 7', 'leave me 8'])
+  expect(kinds(h)).toEqual(['join me 7', 'leave me 8', 'leave me 9'])
 })
 
 it('every intent that is heard moves the clock on, and none is relayed', () => {
@@ -153,7 +163,7 @@ it('every intent that is heard moves the clock on, and none is relayed', () => {
   expect(intents(h)).toEqual([])
   leave(h)
   h.advance(2_000)
-  expect(kinds(h)).toEqual(['leave me 41'])
+  expect(kinds(h)).toEqual(['leave me 41', 'leave me 42'])
 })
 
 it('a leave intent about a node that stays is contradicted with a later join, an old one is not', () => {
@@ -184,7 +194,7 @@ it('its own leave intent coming back is not contradicted', () => {
   hear(h, 'a', { kind: 'leave', time: 1, node: 'me' })
   hear(h, 'a', { kind: 'leave', time: 50, node: 'me' })
   h.advance(2_000)
-  expect(kinds(h)).toEqual(['leave me 1'])
+  expect(kinds(h)).toEqual(['leave me 1', 'leave me 51'])
 })
 
 it('whoever joined through other guests asks an agent for the time, one a second', () => {
