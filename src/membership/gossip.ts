@@ -10,7 +10,7 @@ import { isLive, isShoalNode, type MemberEntry } from './member.js'
 import type { Members } from './members.js'
 import type { Broadcast } from './payload.js'
 import type { Roster } from './roster.js'
-import { relayRounds, sendLimit } from './scaling.js'
+import { relayRounds, retransmitLimit, sendLimit } from './scaling.js'
 import { COMPOUND_HEADER_BYTES, COMPOUND_PART_BYTES } from './wire/compound.js'
 import { MESSAGE_TYPE } from './wire/messages.js'
 
@@ -25,13 +25,15 @@ export interface GossipParts {
 
 /** Of a packet, for user messages when there are any. */
 const USER_SHARE = 1 / 3
+/** What agents tell each other comes in bursts at most; the most often sent gives way. */
+const AGENT_MESSAGES_MAX = 1_024
 
 export class Gossip {
   readonly #parts: GossipParts
   readonly #rumours: TransmitQueue
   readonly #userMessages: TransmitQueue
-  /** For members that are no shoal nodes, who get nothing else of the kind: only the latest is of use. */
-  readonly #agentMessages = new TransmitQueue(1)
+  /** For members that are no shoal nodes, who get nothing else of the kind. */
+  readonly #agentMessages = new TransmitQueue(AGENT_MESSAGES_MAX)
   readonly #burst: Burst
   #tickAt: number | undefined
   #lastTickAt: number
@@ -69,10 +71,12 @@ export class Gossip {
     this.#wake(own, now)
   }
 
-  /** The same for members that are no shoal nodes; it takes the place of the one before. */
-  addAgentMessage(bytes: Uint8Array, now: number): void {
-    this.#agentMessages.add('', userMessage(bytes))
-    this.#wake(true, now)
+  /** The same for members that are no shoal nodes. */
+  addAgentMessage({ key, bytes, own }: Broadcast & { readonly own: boolean }, now: number): void {
+    const message = userMessage(bytes)
+    if (!this.#fits(message)) return
+    this.#agentMessages.add(key, message)
+    this.#wake(own, now)
   }
 
   /** What may ride along on a packet to `target`, at most `budget` bytes with the compound's part headers. */
@@ -176,7 +180,8 @@ export class Gossip {
     const { config, counts, members, self } = this.#parts
     if (toShoal) return sendLimit(config.retransmitMult, counts.shoalCount)
     const agents = members.count((entry) => isLive(entry) && entry.name !== self && !isShoalNode(entry))
-    return sendLimit(config.retransmitMult, agents + 1)
+    // Each once in turn; they pass it on among themselves, and other guests may do the same.
+    return Math.max(agents, retransmitLimit(config.retransmitMult, agents + 1))
   }
 }
 

@@ -2,7 +2,7 @@
  * What Serf's agents expect of a member beyond memberlist. They tell a leave from a failure by an intent that comes
  * before it, ordered by a Lamport clock over all joins and leaves: this keeps that clock from what the agents say,
  * announces our join once it is known, contradicts whoever says that we leave when we do not, and lets our leave
- * intent go ahead of the leave itself. Intents of others are noted for their time and never relayed. Knows no packets.
+ * intent go ahead of the leave itself. What agents tell each other is passed on. Knows no packets.
  */
 import {
   encodeSerfIntent,
@@ -11,12 +11,15 @@ import {
   tryDecodeSerfIntent,
   tryDecodeSerfState,
 } from './serf-messages.js'
+import { SerfRelay } from './serf-relay.js'
 import type { WireDrop } from './wire/messages.js'
 
 export interface SerfGuestParts {
   readonly name: string
-  /** Spreads this among the agents, in place of an older one. */
+  /** Spreads this intent of ours among the agents, in place of an older one. */
   readonly announce: (intent: Uint8Array, now: number) => void
+  /** Spreads what an agent tells all others, under this name. */
+  readonly relay: (message: Uint8Array, key: string, now: number) => void
   /** Asks this member for its state. */
   readonly ask: (member: string) => void
   /** Time that a leave intent needs to get around: as long it goes ahead of the leave. */
@@ -28,6 +31,7 @@ const ASK_INTERVAL_MS = 1_000
 
 export class SerfGuest {
   readonly #parts: SerfGuestParts
+  readonly #relay = new SerfRelay()
   /** No message with this time was sent yet, as far as we know. Serf's clock begins at 1 as well. */
   #clock = 1
   /** Of our latest intent: what is said of us counts only above it. */
@@ -47,14 +51,14 @@ export class SerfGuest {
     return this.#repeatAt ?? this.#leaveAt
   }
 
-  /** A user message that is not ours. True if it was an intent; otherwise why it is none. */
-  handleMessage(bytes: Uint8Array, now: number): true | WireDrop | 'foreign-user-message' {
+  /** A user message that is no shoal node's. Gives why it was dropped, if it was. */
+  handleMessage(bytes: Uint8Array, now: number): WireDrop | 'foreign-user-message' | undefined {
     const intent = tryDecodeSerfIntent(bytes)
-    if (intent === undefined) return 'foreign-user-message'
-    if ('drop' in intent) return intent.drop
-    this.#witness(intent.time)
-    if (intent.node === this.#parts.name) this.#judge(intent, now)
-    return true
+    if (intent !== undefined && 'drop' in intent) return intent.drop
+    if (intent !== undefined) this.#witness(intent.time)
+    if (intent?.node === this.#parts.name) this.#judge(intent, now)
+    else return this.#relayOnce(bytes, now)
+    return undefined
   }
 
   /** The user state of a push/pull that is not ours; the reason if it is an agent's and cannot be read. */
@@ -103,6 +107,13 @@ export class SerfGuest {
     if (this.#leaveAt === undefined || now < this.#leaveAt) return false
     this.#leaveAt = undefined
     return true
+  }
+
+  #relayOnce(bytes: Uint8Array, now: number): 'foreign-user-message' | undefined {
+    const verdict = this.#relay.judge(bytes)
+    if (verdict === 'foreign') return 'foreign-user-message'
+    if (verdict !== 'seen') this.#parts.relay(bytes, verdict.key, now)
+    return undefined
   }
 
   /** Somebody says when we joined or that we leave: an earlier life of ours, or an operator's force-leave. */

@@ -29,6 +29,8 @@ import { encodeMessage } from './wire/encode.js'
 import type { PacketMessage, StreamMessage } from './wire/messages.js'
 
 const REAP_INTERVAL_MS = 15_000 // Serf's ReapInterval
+/** Among the messages for agents; those that are passed on have names with a blank. */
+const OWN_INTENT = 'own'
 
 export class Swim {
   readonly #config: SwimConfig
@@ -169,8 +171,7 @@ export class Swim {
    */
   leave(now: number, timeoutMs: number = Number.POSITIVE_INFINITY): void {
     if (this.#hasLeft) this.#outbound.emit({ type: 'left' })
-    const hasAgents = this.#serf !== undefined && this.#members.count((entry) => this.#isAgent(entry)) > 0
-    this.#serf?.leave(hasAgents ? timeoutMs : 0, now)
+    this.#serf?.leave(this.#agentCount() > 0 ? timeoutMs : 0, now)
     if (this.#serf === undefined || this.#serf.takeLeave(now)) this.#roster.leave(now)
     this.#gossip.handleTimeout(now)
   }
@@ -249,8 +250,8 @@ export class Swim {
 
   #handleUser(bytes: Uint8Array, now: number): void {
     if (this.#payload === undefined || !isShoalPayload(bytes)) {
-      const verdict = this.#serf?.handleMessage(bytes, now) ?? 'foreign-user-message'
-      if (verdict !== true) this.count(verdict)
+      const drop = this.#serf === undefined ? 'foreign-user-message' : this.#serf.handleMessage(bytes, now)
+      if (drop !== undefined) this.count(drop)
       return
     }
     const verdict = this.#payload.handleMessage(bytes)
@@ -260,6 +261,10 @@ export class Swim {
   #handleForeignState(state: Uint8Array, now: number): void {
     const drop = this.#serf?.handleState(state, now)
     if (drop !== undefined) this.count(drop)
+  }
+
+  #agentCount(): number {
+    return this.#members.count((entry) => this.#isAgent(entry))
   }
 
   #isAgent(entry: MemberEntry): boolean {
@@ -321,7 +326,10 @@ export class Swim {
   #createSerfGuest(): SerfGuest {
     return new SerfGuest({
       name: this.#self.name,
-      announce: (intent, now) => this.#gossip.addAgentMessage(intent, now),
+      announce: (bytes, now) => this.#gossip.addAgentMessage({ key: OWN_INTENT, bytes, own: true }, now),
+      relay: (bytes, key, now) => {
+        if (this.#agentCount() > 0) this.#gossip.addAgentMessage({ key, bytes, own: false }, now)
+      },
       ask: (member) => this.syncWith(member),
       leadMs: 2 * this.#config.gossipIntervalMs,
     })

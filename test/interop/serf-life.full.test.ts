@@ -15,9 +15,23 @@ const WORKER = fileURLToPath(new URL('../support/serf-guest-worker.ts', import.m
 /** Detection, then the time for which memberlist keeps the dead and their addresses, then a round of probes. */
 const MOVE_WITHIN_MS = 150_000
 const DETECT_WITHIN_MS = 60_000
+/** Each look starts three processes. */
+const LOOK_EVERY_MS = 500
 
 const missing = serfMissing()
 if (missing !== undefined) process.stderr.write(`\n!!! the interop tests with serf are skipped: ${missing}\n\n`)
+
+const ALLOWED = [
+  // memberlist's word for a name that claims another address than the one that is held. These move, and of those that
+  // died agents keep name and address until they forget them; `leaver`'s earlier rumours may come late.
+  /(Conflicting address|Name conflict) for '?(leaver|mover|serf-5|serf-6)\b/,
+  // A restarted agent begins at incarnation 1 again and hears of its former life.
+  /Refuting a (suspect|dead) message \(from: serf-[456]\)/,
+  // The agents that are told to leave.
+  /Serf shutdown detected, quitting/,
+  // This very process, busy with starting others, stood still for the second that a probe takes.
+  /Failed fallback ping: read tcp \S+->127\.0\.[34]\.100:\d+: i\/o timeout/,
+]
 
 const KINDS = [
   { kind: 'plaintext', net: '127.0.3', key: undefined },
@@ -83,7 +97,7 @@ describe.skipIf(missing !== undefined).concurrent.each(KINDS)('with $kind', ({ n
       return seen.every((found) => found === status)
     }
     const show = (): unknown => ({ seen, logs: steady.map((agent) => agent.linesOf(name)) })
-    return until(`the agents show ${name} ${status}`, look, { within, every: 200, show })
+    return until(`the agents show ${name} ${status}`, look, { within, every: LOOK_EVERY_MS, show })
   }
 
   const stateOf = (name: string): string | undefined => watcher.member(name)?.state
@@ -209,6 +223,6 @@ describe.skipIf(missing !== undefined).concurrent.each(KINDS)('with $kind', ({ n
       expect(agent.eventsOf('watcher'), agent.name).toEqual(['join', 'update'])
     }
     expect(watched('watcher')).toEqual(['join', 'update'])
-    expect(cluster.complaints()).toEqual([])
+    expect(cluster.complaints(ALLOWED)).toEqual([])
   })
 })

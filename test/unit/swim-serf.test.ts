@@ -153,14 +153,13 @@ it('the join is announced with the first time that an agent tells, and once', ()
   expect(kinds(h)).toEqual(['join me 7', 'leave me 8', 'leave me 9'])
 })
 
-it('every intent that is heard moves the clock on, and none is relayed', () => {
+it('every intent that is heard moves the clock on', () => {
   const h = amongAgents('a', 'b')
   pushPull(h, 'a', stateOf(7))
   h.settle()
   hear(h, 'a', { kind: 'leave', time: 40, node: 'b' })
   hear(h, 'b', { kind: 'join', time: 30, node: 'a' })
-  h.advance(2_000)
-  expect(intents(h)).toEqual([])
+  h.settle()
   leave(h)
   h.advance(2_000)
   expect(kinds(h)).toEqual(['leave me 41', 'leave me 42'])
@@ -239,8 +238,79 @@ it('agents get intents and nothing of the payload, shoal nodes the payload and n
 it('what cannot be read is counted, by its reason, and other messages of agents as foreign', () => {
   const h = amongAgents('a')
   h.receive('a', { type: 'user', payload: Uint8Array.of(1, 0x82) })
-  h.receive('a', { type: 'user', payload: Uint8Array.of(3, 0x80) })
+  h.receive('a', { type: 'user', payload: Uint8Array.of(5, 0x80) })
   h.receive('a', { type: 'user', payload: utf8Encode('anything') })
   pushPull(h, 'a', Uint8Array.of(2, 0x81))
   expect(h.swim.stats().drops).toEqual({ truncated: 2, 'foreign-user-message': 2 })
+})
+
+/** A query as serf's agents send it, with these flags. */
+function query(flags: number): Uint8Array {
+  const writer = new MsgpackWriter()
+  writer.begin()
+  writer.byte(4)
+  writer.mapHead(3)
+  writer.text('Flags')
+  writer.uint(flags)
+  writer.text('LTime')
+  writer.uint(3)
+  writer.text('Name')
+  writer.text('uptime')
+  return writer.finish()
+}
+
+const EVENT = Uint8Array.from(
+  Buffer.from('0384a24343c2a54c54696d6501a44e616d65a66465706c6f79a75061796c6f6164a178', 'hex'),
+)
+
+const relayed = (h: SwimHarness): { to: string; bytes: string }[] =>
+  h.sent('user').map(({ to, message }) => ({ to: h.nameAt(to)!, bytes: Buffer.from(message.payload).toString('hex') }))
+
+it.each([
+  ['a leave', encodeSerfIntent({ kind: 'leave', time: 4, node: 'b' })],
+  ['a join', encodeSerfIntent({ kind: 'join', time: 4, node: 'b' })],
+  ['a user event', EVENT],
+  ['a query', query(1)],
+])('%s of an agent is passed on once, byte for byte, to agents alone', (_what, payload) => {
+  const h = amongAgents('a', 'b', 'c')
+  h.receive('s', h.alive('s', 1, { meta: SHOAL }))
+  h.settle('s')
+  h.receive('a', { type: 'user', payload })
+  h.advance(5_000)
+  const sent = relayed(h)
+  expect(new Set(sent.map(({ bytes }) => bytes))).toEqual(new Set([Buffer.from(payload).toString('hex')]))
+  expect(new Set(sent.map(({ to }) => to))).toEqual(new Set(['a', 'b', 'c']))
+  h.clear()
+  h.receive('b', { type: 'user', payload })
+  h.advance(5_000)
+  expect(relayed(h)).toEqual([])
+  expect(h.swim.stats().drops).toEqual({})
+})
+
+it('what agents would not pass on is not passed on: answers, broken or padded messages, a query for one, what is about us', () => {
+  const h = amongAgents('a', 'b')
+  const payloads = [
+    Uint8Array.of(5, 0x80),
+    Uint8Array.of(8, 0x80),
+    EVENT.subarray(0, EVENT.length - 1),
+    Uint8Array.from([...EVENT, 0]),
+    query(2),
+    query(3),
+  ]
+  for (const payload of payloads) h.receive('a', { type: 'user', payload })
+  hear(h, 'a', { kind: 'join', time: 9, node: 'me' })
+  h.advance(5_000)
+  expect(relayed(h)).toEqual([])
+  expect(h.swim.stats().drops).toEqual({ 'foreign-user-message': payloads.length })
+})
+
+it('a storm of events is bounded, and what is left of it goes out', () => {
+  const h = amongAgents('a', 'b')
+  for (let i = 0; i < 3_000; i++) {
+    const payload = encodeSerfIntent({ kind: 'join', time: i + 1, node: 'b' })
+    h.swim.handlePacket(Uint8Array.from([8, ...payload]), h.address('a'), h.now)
+  }
+  expect(h.swim.stats().queued.userMessages).toBeLessThanOrEqual(1_024)
+  h.settle()
+  expect(h.swim.stats().queued.userMessages).toBe(0)
 })
