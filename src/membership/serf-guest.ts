@@ -95,6 +95,15 @@ export class SerfGuest {
     this.#announce('leave', now)
   }
 
+  /** Comes back after a leave. */
+  rejoin(now: number): void {
+    if (!this.#leaving) return
+    this.#leaving = false
+    this.#repeatAt = undefined
+    this.#leaveAt = undefined
+    this.#announce('join', now)
+  }
+
   /**
    * True once, when the leave is due. Half-way the intent is repeated with a later time: an agent that was told of its
    * time by another agent's state, which does not say of what it is the time, took the first for old.

@@ -135,6 +135,52 @@ describe.skipIf(missing !== undefined)('a whole node among serf agents', () => {
   })
 })
 
+describe.skipIf(missing !== undefined)('three serf agents among fifteen nodes', () => {
+  const nodes: Membership[] = []
+  let cluster: SerfCluster
+
+  beforeAll(async () => {
+    cluster = await SerfCluster.start(HOSTS)
+    const seeds = [cluster.agents[0]!.address]
+    for (let i = 1; i <= 15; i++) {
+      const options = { cluster: '', bind: '127.0.0.1:0', delegateProtocol: 'serf', seeds } as const
+      // The boot id is what tells a shoal node from an agent.
+      const node = await Membership.start({ ...options, name: `many-${i}`, tags: { _b: String(i) } })
+      nodes.push(node)
+      await node.joinSeeds()
+    }
+  })
+
+  afterAll(async () => {
+    await Promise.all(nodes.map((node) => node.close()))
+    await cluster?.stop()
+  })
+
+  it('hear each other’s events and queries', async () => {
+    const [first, ...others] = cluster.agents
+    for (let i = 1; i <= 5; i++) {
+      await first!.sendEvent(`event-${i}`)
+      for (const agent of others) {
+        await until(`${agent.name} hears it`, () => agent.log.includes(`messageUserEventType: event-${i}`))
+      }
+      expect(await first!.queryAcks(`query-${i}`)).toBe(cluster.agents.length)
+    }
+  })
+
+  it('see each other leave, and not fail', async () => {
+    const [leaver, ...others] = [...cluster.agents].reverse()
+    await leaver!.leave()
+    for (const agent of others) {
+      await until(`${agent.name} has seen it go`, () => agent.eventsOf(leaver!.name).length > 1)
+      expect(agent.eventsOf(leaver!.name), agent.name).toEqual(['join', 'leave'])
+    }
+  })
+
+  it('have no complaints', () => {
+    expect(cluster.complaints([/Serf shutdown detected, quitting/])).toEqual([])
+  })
+})
+
 /** Asks every agent over and over; each answer must show the node alive and pass `check`. Gives the number of answers. */
 async function watch(
   agents: readonly SerfAgent[],

@@ -86,6 +86,17 @@ export class SerfAgent {
     await run('serf', ['tags', '-set', `${key}=${value}`, '-rpc-addr', this.#rpcAddress], { timeout: 10_000 })
   }
 
+  async sendEvent(name: string): Promise<void> {
+    await run('serf', ['event', '-rpc-addr', this.#rpcAddress, '-coalesce=false', name], { timeout: 10_000 })
+  }
+
+  /** Asks all members, waits two seconds, and gives how many said that they got it. */
+  async queryAcks(name: string): Promise<number> {
+    const args = ['query', '-rpc-addr', this.#rpcAddress, '-timeout', '2s', name]
+    const { stdout } = await run('serf', args, { timeout: 20_000 })
+    return Number(/Total Acks: (\d+)/.exec(stdout)?.[1] ?? 0)
+  }
+
   /** Says of another member that it left. */
   async forceLeave(name: string): Promise<void> {
     await run('serf', ['force-leave', '-rpc-addr', this.#rpcAddress, name], { timeout: 20_000 })
