@@ -12,6 +12,8 @@ import { until } from './until.js'
 const run = promisify(execFile)
 /** How often a port that is free for TCP is tried for UDP too. */
 const PORT_TRIES = 20
+const START_TRIES = 3
+const PORT_TAKEN = 'address already in use'
 
 export interface SerfMember {
   readonly name: string
@@ -150,6 +152,17 @@ export class SerfCluster {
 
   /** One agent per address, with this key if any; resolves when each sees all of them alive. */
   static async start(hosts: readonly string[], key?: string): Promise<SerfCluster> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await SerfCluster.#startOnce(hosts, key)
+      } catch (error) {
+        // A port that was free when it was looked for may be taken by the time that an agent binds it.
+        if (tries === START_TRIES || !String(error).includes(PORT_TAKEN)) throw error
+      }
+    }
+  }
+
+  static async #startOnce(hosts: readonly string[], key?: string): Promise<SerfCluster> {
     const plans: AgentPlan[] = []
     for (const [index, host] of hosts.entries()) {
       const address = `${host}:${await freePort(host)}`
@@ -195,6 +208,8 @@ export class SerfCluster {
 
   async #isWhole(): Promise<boolean> {
     // An agent that does not listen yet makes the command fail: not whole yet.
+    const failed = this.agents.find(({ log }) => log.includes(PORT_TAKEN))
+    if (failed !== undefined) throw new Error(`${failed.name}: ${PORT_TAKEN}`)
     const views = await Promise.all(this.agents.map((agent) => agent.members().catch(() => [])))
     return views.every((view) => view.filter(({ status }) => status === 'alive').length === this.agents.length)
   }
