@@ -29,6 +29,8 @@ const ALLOWED = [
   /Refuting a (suspect|dead) message \(from: serf-[456]\)/,
   // The agents that are told to leave.
   /Serf shutdown detected, quitting/,
+  // At the address of one that was killed, or has closed, nobody listens; everybody else here does.
+  /dial tcp \S+: connect: connection refused/,
   // This very process, busy with starting others, stood still for the second that a probe takes.
   /Failed fallback ping: read tcp \S+->127\.0\.[34]\.100:\d+: i\/o timeout/,
 ]
