@@ -10,7 +10,7 @@ import { isLive, isShoalNode, type MemberEntry } from './member.js'
 import type { Members } from './members.js'
 import type { Broadcast } from './payload.js'
 import type { Roster } from './roster.js'
-import { relayRounds, sendLimit } from './scaling.js'
+import { relayRounds, retransmitLimit, sendLimit } from './scaling.js'
 import { COMPOUND_HEADER_BYTES, COMPOUND_PART_BYTES } from './wire/compound.js'
 import { MESSAGE_TYPE } from './wire/messages.js'
 
@@ -25,11 +25,15 @@ export interface GossipParts {
 
 /** Of a packet, for user messages when there are any. */
 const USER_SHARE = 1 / 3
+/** What agents tell each other comes in bursts at most; the most often sent gives way. */
+const AGENT_MESSAGES_MAX = 1_024
 
 export class Gossip {
   readonly #parts: GossipParts
   readonly #rumours: TransmitQueue
   readonly #userMessages: TransmitQueue
+  /** For members that are no shoal nodes, who get nothing else of the kind. */
+  readonly #agentMessages = new TransmitQueue(AGENT_MESSAGES_MAX)
   readonly #burst: Burst
   #tickAt: number | undefined
   #lastTickAt: number
@@ -47,7 +51,7 @@ export class Gossip {
   get queued(): { readonly rumours: number; readonly userMessages: number; readonly dropped: number } {
     return {
       rumours: this.#rumours.size,
-      userMessages: this.#userMessages.size,
+      userMessages: this.#userMessages.size + this.#agentMessages.size,
       dropped: this.#rumours.dropped + this.#userMessages.dropped + this.#oversized,
     }
   }
@@ -61,11 +65,17 @@ export class Gossip {
 
   /** `bytes` is the payload without the type byte. */
   addUserMessage({ key, bytes, own }: Broadcast & { readonly own: boolean }, now: number): void {
-    const message = new Uint8Array(bytes.length + 1)
-    message[0] = MESSAGE_TYPE.user
-    message.set(bytes, 1)
+    const message = userMessage(bytes)
     if (!this.#fits(message)) return
     this.#userMessages.add(key, message)
+    this.#wake(own, now)
+  }
+
+  /** The same for members that are no shoal nodes. */
+  addAgentMessage({ key, bytes, own }: Broadcast & { readonly own: boolean }, now: number): void {
+    const message = userMessage(bytes)
+    if (!this.#fits(message)) return
+    this.#agentMessages.add(key, message)
     this.#wake(own, now)
   }
 
@@ -75,10 +85,7 @@ export class Gossip {
     // What a dead member is told in case it lives does not use up what the living are to hear.
     const counted = target === undefined || isLive(target)
     const limit = counted ? sendLimit(config.retransmitMult, counts.liveCount) : Number.POSITIVE_INFINITY
-    const userLimit = counted ? sendLimit(config.retransmitMult, counts.shoalCount) : Number.POSITIVE_INFINITY
-    const carriesUser = target !== undefined && isShoalNode(target)
-    const takeUser = (room: number): Uint8Array[] =>
-      carriesUser ? this.#userMessages.take(room, COMPOUND_PART_BYTES, userLimit) : []
+    const takeUser = (room: number): Uint8Array[] => this.#takeUserMessages(target, room)
     // A share is theirs: behind a storm of rumours they would wait until it is over.
     const first = takeUser(budget * USER_SHARE)
     const rumours = this.#rumours.take(budget - costOf(first), COMPOUND_PART_BYTES, limit)
@@ -117,7 +124,7 @@ export class Gossip {
 
   #rearm(now: number): void {
     // Without others all of it is kept: whoever is met first is news itself, and wakes the rest.
-    if (this.#rumours.size + this.#userMessages.size === 0 || !this.#hasListeners(now)) {
+    if (this.#rumours.size + this.#userMessages.size + this.#agentMessages.size === 0 || !this.#hasListeners(now)) {
       this.#tickAt = undefined
       this.#burst.stop()
       return
@@ -149,12 +156,32 @@ export class Gossip {
     const listens = (entry: MemberEntry): boolean => entry.name !== self && isLive(entry)
     const targets = members.nextToTell(config.gossipNodes, listens)
     targets.push(...members.pick(1, (entry) => this.#isLost(entry, now)))
-    if (this.#userMessages.size === 0) return targets
     // In a mixed cluster the user messages need a fan-out of their own.
-    const missing = config.gossipNodes - targets.filter(isShoalNode).length
-    if (missing <= 0) return targets
-    const others = (entry: MemberEntry): boolean => listens(entry) && isShoalNode(entry) && !targets.includes(entry)
-    return [...targets, ...members.pick(missing, others)]
+    const widen = (isMeant: (entry: MemberEntry) => boolean): void => {
+      const missing = config.gossipNodes - targets.filter(isMeant).length
+      const others = (entry: MemberEntry): boolean => listens(entry) && isMeant(entry) && !targets.includes(entry)
+      if (missing > 0) targets.push(...members.pick(missing, others))
+    }
+    if (this.#userMessages.size > 0) widen(isShoalNode)
+    if (this.#agentMessages.size > 0) widen((entry) => !isShoalNode(entry))
+    return targets
+  }
+
+  #takeUserMessages(target: MemberEntry | undefined, room: number): Uint8Array[] {
+    if (target === undefined) return []
+    const toShoal = isShoalNode(target)
+    const queue = toShoal ? this.#userMessages : this.#agentMessages
+    if (queue.size === 0) return []
+    const limit = isLive(target) ? this.#userLimit(toShoal) : Number.POSITIVE_INFINITY
+    return queue.take(room, COMPOUND_PART_BYTES, limit)
+  }
+
+  #userLimit(toShoal: boolean): number {
+    const { config, counts, members, self } = this.#parts
+    if (toShoal) return sendLimit(config.retransmitMult, counts.shoalCount)
+    const agents = members.count((entry) => isLive(entry) && entry.name !== self && !isShoalNode(entry))
+    // Each once in turn; they pass it on among themselves, and other guests may do the same.
+    return Math.max(agents, retransmitLimit(config.retransmitMult, agents + 1))
   }
 }
 
@@ -162,4 +189,12 @@ function costOf(parts: readonly Uint8Array[]): number {
   let bytes = 0
   for (const part of parts) bytes += part.length + COMPOUND_PART_BYTES
   return bytes
+}
+
+/** A payload with the type byte before it. */
+function userMessage(payload: Uint8Array): Uint8Array {
+  const message = new Uint8Array(payload.length + 1)
+  message[0] = MESSAGE_TYPE.user
+  message.set(payload, 1)
+  return message
 }

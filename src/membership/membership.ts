@@ -159,7 +159,7 @@ export class Membership {
       }
       const timer = setTimeout(() => finish(false), timeoutMs)
       this.#leaves.add(finish)
-      this.#driver.input((swim, now) => swim.leave(now))
+      this.#driver.input((swim, now) => swim.leave(now, timeoutMs))
     })
   }
 
@@ -265,6 +265,7 @@ function createSwim(options: MembershipOptions, { advertised, config }: Bound, r
       incarnation: Math.floor(wallMs() / 1_000),
       random,
       payload: options.payload,
+      amongSerf: options.delegateProtocol === 'serf',
       wallOffsetMs: wallMs() - now,
     },
     now,

@@ -21,7 +21,7 @@ export interface RosterOutput {
   readonly rumour: (message: Alive | Suspect | Dead, own: boolean, now: number) => void
   /** Tell the suspect itself: whoever could not be reached when it was accused may be by now, and refute. */
   readonly warn: (entry: MemberEntry, suspect: Suspect) => void
-  readonly event: (type: MemberEventType, entry: MemberEntry) => void
+  readonly event: (type: MemberEventType, entry: MemberEntry, now: number) => void
   readonly notice: (notice: Notice) => void
   readonly count: (reason: 'bad-incarnation' | 'members-full' | 'address-conflict') => void
 }
@@ -91,7 +91,7 @@ export class Roster {
     const moved = alive.port !== entry.port || !equalBytes(alive.addr, entry.addr)
     if (moved && !mayMove(entry, this.#config.deadNodeReclaimMs, now)) {
       // Only a newer claim is worth a word: old rumours of a former address pass by in silence.
-      if (alive.incarnation > entry.incarnation) this.#reportConflict(entry)
+      if (alive.incarnation > entry.incarnation) this.#reportConflict(entry, now)
       return
     }
     if (!moved && !supersedes({ state: 'alive', incarnation: alive.incarnation }, entry)) return
@@ -208,7 +208,7 @@ export class Roster {
       if (isLive(entry) || entry.name === this.#self.name) continue
       if (now - entry.stateAt < this.#config.reapAfterMs) continue
       this.#members.delete(entry.name)
-      this.#output.event('reap', entry)
+      this.#output.event('reap', entry, now)
     }
   }
 
@@ -225,9 +225,9 @@ export class Roster {
     return undefined
   }
 
-  #reportConflict(entry: MemberEntry): void {
+  #reportConflict(entry: MemberEntry, now: number): void {
     this.#output.count('address-conflict')
-    this.#output.event('conflict', entry)
+    this.#output.event('conflict', entry, now)
   }
 
   #handleOwnAlive(alive: Alive, now: number): void {
@@ -237,7 +237,7 @@ export class Roster {
     const address = formatHostPort({ host: ipFromBytes(alive.addr) ?? '', port: alive.port })
     this.#output.notice({ kind: 'foreign-self', meta: alive.meta, address })
     if (verdict === 'refute') this.#refute(alive.incarnation, now)
-    else if (entry !== undefined) this.#reportConflict(entry)
+    else if (entry !== undefined) this.#reportConflict(entry, now)
   }
 
   #handleAccusation(incarnation: number, now: number): void {
@@ -266,9 +266,9 @@ export class Roster {
     if (metaChanged || moved || !equalBytes(entry.vsn, alive.vsn)) adoptIdentity(entry, alive)
     entry.incarnation = alive.incarnation
     this.#enter(entry, 'alive', now)
-    if (before === 'dead' || before === 'left') this.#output.event('join', entry)
-    else if (before === 'suspect') this.#output.event('alive', entry)
-    if ((metaChanged || moved) && (before === 'alive' || before === 'suspect')) this.#output.event('update', entry)
+    if (before === 'dead' || before === 'left') this.#output.event('join', entry, now)
+    else if (before === 'suspect') this.#output.event('alive', entry, now)
+    if ((metaChanged || moved) && (before === 'alive' || before === 'suspect')) this.#output.event('update', entry, now)
   }
 
   #becomeSuspect(entry: MemberEntry, { incarnation, from }: Suspect, now: number): void {
@@ -276,7 +276,7 @@ export class Roster {
     entry.incarnation = incarnation
     this.#enter(entry, 'suspect', now)
     this.#suspicions.set(entry.name, new Suspicion(from, suspicionLimits(this.#config, this.#liveCount), now))
-    this.#output.event('suspect', entry)
+    this.#output.event('suspect', entry, now)
   }
 
   #becomeDown(entry: MemberEntry, { incarnation, from, node }: Dead, now: number): void {
@@ -285,7 +285,7 @@ export class Roster {
     entry.incarnation = incarnation
     const state = from === node ? 'left' : 'dead'
     this.#enter(entry, state, now)
-    this.#output.event(state === 'left' ? 'leave' : 'dead', entry)
+    this.#output.event(state === 'left' ? 'leave' : 'dead', entry, now)
   }
 
   #enter(entry: MemberEntry, state: MemberEntry['state'], now: number): void {

@@ -13,6 +13,8 @@ export interface SwimOptions {
   readonly incarnation: number
   readonly random: Random
   readonly payload: PayloadHandler | undefined
+  /** The members that are no shoal nodes are Serf's agents, and are told of our join and leave as they are used to. Default false. */
+  readonly amongSerf?: boolean
   /** Wall clock minus monotonic clock, in ms: only for what users are shown. */
   readonly wallOffsetMs: number
 }

@@ -13,7 +13,7 @@ import type { Effect, MemberEventType } from './effects.js'
 import { Gossip } from './gossip.js'
 import { Healer } from './healer.js'
 import { LocalHealth } from './local-health.js'
-import { isLive, type Member, type MemberEntry, snapshotOf } from './member.js'
+import { isLive, isShoalNode, type Member, type MemberEntry, snapshotOf } from './member.js'
 import { Members } from './members.js'
 import { Outbound } from './outbound.js'
 import { type Broadcast, isShoalPayload, type PayloadHandler } from './payload.js'
@@ -21,6 +21,7 @@ import { Prober } from './probe.js'
 import { Responder } from './responder.js'
 import { Roster } from './roster.js'
 import { Self } from './self.js'
+import { SerfGuest } from './serf-guest.js'
 import type { DropReason, ExchangeResult, SwimOptions, SwimStats } from './swim-contract.js'
 import { Sync } from './sync.js'
 import { decodePacket } from './wire/decode.js'
@@ -28,6 +29,8 @@ import { encodeMessage } from './wire/encode.js'
 import type { PacketMessage, StreamMessage } from './wire/messages.js'
 
 const REAP_INTERVAL_MS = 15_000 // Serf's ReapInterval
+/** Among the messages for agents; those that are passed on have names with a blank. */
+const OWN_INTENT = 'own'
 
 export class Swim {
   readonly #config: SwimConfig
@@ -44,6 +47,7 @@ export class Swim {
   readonly #healer: Healer
   readonly #outbound: Outbound
   readonly #corrections: Corrections
+  readonly #serf: SerfGuest | undefined
   readonly #drops: Partial<Record<DropReason, number>> = {}
   #reapAt: number
   #hasLeft = false
@@ -62,6 +66,7 @@ export class Swim {
       piggyback: (target, budget) => this.#gossip.piggyback(target, budget),
     })
     this.#corrections = new Corrections(this.#members, this.#outbound, now)
+    this.#serf = options.amongSerf === true ? this.#createSerfGuest() : undefined
     this.#roster = this.#createRoster()
     this.#gossip = this.#createGossip(now)
     const shared = { config, members: this.#members, health: this.#health, outbound: this.#outbound }
@@ -71,7 +76,8 @@ export class Swim {
     this.#prober = new Prober(proberParts, now + random() * config.probeIntervalMs)
     this.#responder = new Responder({ ...shared, self: this.#self, count: (reason) => this.count(reason) })
     const onHealed = (member: string, at: number): void => this.#healer.handleAnswer(member, at)
-    const syncParts = { ...shared, self: this.#self, roster: this.#roster, payload, onHealed }
+    const onForeignState = (state: Uint8Array, at: number): void => this.#handleForeignState(state, at)
+    const syncParts = { ...shared, self: this.#self, roster: this.#roster, payload, onHealed, onForeignState }
     this.#sync = new Sync(syncParts, now + random() * config.pushPullIntervalMs)
     this.#healer = new Healer({ members: this.#members, roster: this.#roster, sync: this.#sync, random }, now)
     this.#reapAt = now + REAP_INTERVAL_MS
@@ -107,11 +113,13 @@ export class Swim {
   }
 
   handleTimeout(now: number): void {
-    this.#prober.handleTimeout(now)
+    // Nobody tells one that has left what happens: from then on it judges nobody and spreads no more of what it knows.
+    if (!this.#hasLeft) this.#prober.handleTimeout(now)
+    if (!this.#hasLeft) this.#sync.handleTimeout(now)
     this.#responder.handleTimeout(now)
     this.#roster.handleTimeout(now)
-    this.#sync.handleTimeout(now)
     if (!this.#self.leaving) this.#healer.handleTimeout(now)
+    if (this.#serf?.takeLeave(now) === true) this.#roster.leave(now)
     if (this.#reapAt <= now) {
       this.#reapAt = now + REAP_INTERVAL_MS
       this.#roster.reap(now)
@@ -157,10 +165,14 @@ export class Swim {
     this.#gossip.handleTimeout(now)
   }
 
-  /** Tells the others; a `left` effect follows when that has been sent often enough, at once if nobody is there. */
-  leave(now: number): void {
+  /**
+   * Tells the others; a `left` effect follows when that has been sent often enough, at once if nobody is there. What
+   * goes before it takes at most half of `timeoutMs`.
+   */
+  leave(now: number, timeoutMs: number = Number.POSITIVE_INFINITY): void {
     if (this.#hasLeft) this.#outbound.emit({ type: 'left' })
-    this.#roster.leave(now)
+    this.#serf?.leave(this.#agentCount() > 0 ? timeoutMs : 0, now)
+    if (this.#serf === undefined || this.#serf.takeLeave(now)) this.#roster.leave(now)
     this.#gossip.handleTimeout(now)
   }
 
@@ -169,8 +181,10 @@ export class Swim {
   }
 
   nextDeadline(): number {
-    let next = Math.min(this.#prober.nextDeadline(), this.#sync.tickAt, this.#reapAt)
+    let next = this.#reapAt
+    if (!this.#hasLeft) next = Math.min(next, this.#prober.nextDeadline(), this.#sync.tickAt)
     if (!this.#self.leaving) next = Math.min(next, this.#healer.nextDeadline())
+    next = Math.min(next, this.#serf?.nextDeadline() ?? next)
     next = Math.min(next, this.#responder.nextDeadline() ?? next)
     next = Math.min(next, this.#roster.nextDeadline() ?? next)
     return Math.min(next, this.#gossip.nextDeadline() ?? next)
@@ -236,11 +250,25 @@ export class Swim {
 
   #handleUser(bytes: Uint8Array, now: number): void {
     if (this.#payload === undefined || !isShoalPayload(bytes)) {
-      this.count('foreign-user-message')
+      const drop = this.#serf === undefined ? 'foreign-user-message' : this.#serf.handleMessage(bytes, now)
+      if (drop !== undefined) this.count(drop)
       return
     }
     const verdict = this.#payload.handleMessage(bytes)
     if (verdict.fresh) this.#gossip.addUserMessage({ key: verdict.key, bytes, own: false }, now)
+  }
+
+  #handleForeignState(state: Uint8Array, now: number): void {
+    const drop = this.#serf?.handleState(state, now)
+    if (drop !== undefined) this.count(drop)
+  }
+
+  #agentCount(): number {
+    return this.#members.count((entry) => this.#isAgent(entry))
+  }
+
+  #isAgent(entry: MemberEntry): boolean {
+    return isLive(entry) && !isShoalNode(entry) && entry.name !== this.#self.name
   }
 
   #answerStream(message: StreamMessage, from: HostPort, now: number): Uint8Array | undefined {
@@ -268,7 +296,8 @@ export class Swim {
     this.#outbound.emit({ type: 'left' })
   }
 
-  #event(type: MemberEventType, entry: MemberEntry): void {
+  #event(type: MemberEventType, entry: MemberEntry, now: number): void {
+    if (type === 'join' && this.#isAgent(entry)) this.#serf?.handleAgent(entry.name, now)
     this.#outbound.emit({ type: 'event', event: { type, member: snapshotOf(entry, this.#wallOffsetMs) } })
     // Our own leave comes by here as well: with nobody left to tell it is done at once.
     if (this.#self.leaving && this.#roster.otherCount === 0) this.#becomeLeft()
@@ -287,10 +316,22 @@ export class Swim {
           this.#gossip.addRumour({ key: message.node, bytes: encodeMessage(message), own }, now, onSpread)
         },
         warn: (entry, suspect) => this.#outbound.sendParts(entry, [encodeMessage(suspect)]),
-        event: (type, entry) => this.#event(type, entry),
+        event: (type, entry, now) => this.#event(type, entry, now),
         notice: (notice) => this.#outbound.notice(notice),
         count: (reason) => this.count(reason),
       },
+    })
+  }
+
+  #createSerfGuest(): SerfGuest {
+    return new SerfGuest({
+      name: this.#self.name,
+      announce: (bytes, now) => this.#gossip.addAgentMessage({ key: OWN_INTENT, bytes, own: true }, now),
+      relay: (bytes, key, now) => {
+        if (this.#agentCount() > 0) this.#gossip.addAgentMessage({ key, bytes, own: false }, now)
+      },
+      ask: (member) => this.syncWith(member),
+      leadMs: 2 * this.#config.gossipIntervalMs,
     })
   }
 

@@ -25,6 +25,8 @@ export interface SyncParts {
   readonly roster: Roster
   readonly payload: PayloadHandler | undefined
   readonly outbound: Outbound
+  /** User state of a member that is no shoal node. */
+  readonly onForeignState: (state: Uint8Array, now: number) => void
   /** A member that we held for dead has answered. */
   readonly onHealed: (name: string, now: number) => void
 }
@@ -167,9 +169,11 @@ export class Sync {
       outbound.notice({ kind: 'version-conflict', peer, reason: rejected })
       return { rejected, rest: undefined }
     }
+    const isOurs = isShoalPayload(remote.userState)
+    // First, so that nobody in the list is asked for what is known by now.
+    if (!isOurs && remote.userState.length > 0) this.#parts.onForeignState(remote.userState, now)
     roster.merge(remote.nodes, now)
-    const rest = isShoalPayload(remote.userState) ? payload?.mergeState(remote.userState) : undefined
-    return { rejected: undefined, rest }
+    return { rejected: undefined, rest: isOurs ? payload?.mergeState(remote.userState) : undefined }
   }
 
   #sendRest(to: HostPort, payload: Uint8Array): void {

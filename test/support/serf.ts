@@ -12,6 +12,8 @@ import { until } from './until.js'
 const run = promisify(execFile)
 /** How often a port that is free for TCP is tried for UDP too. */
 const PORT_TRIES = 20
+const START_TRIES = 3
+const PORT_TAKEN = 'address already in use'
 
 export interface SerfMember {
   readonly name: string
@@ -32,13 +34,16 @@ export class SerfAgent {
   readonly name: string
   /** Where it gossips. */
   readonly address: string
+  readonly plan: AgentPlan
   readonly #rpcAddress: string
   readonly #process: ChildProcess
   #log = ''
 
-  constructor({ name, address, rpcAddress, join, key }: AgentPlan) {
+  constructor(plan: AgentPlan) {
+    const { name, address, rpcAddress, join, key } = plan
     this.name = name
     this.address = address
+    this.plan = plan
     this.#rpcAddress = rpcAddress
     const flags = ['-node', name, '-bind', address, '-rpc-addr', rpcAddress, '-log-level', 'debug']
     const joins = join.flatMap((seed) => ['-retry-join', seed])
@@ -60,6 +65,50 @@ export class SerfAgent {
     const flags = ['members', '-format', 'json', '-rpc-addr', this.#rpcAddress]
     const { stdout } = await run('serf', flags, { timeout: 10_000 })
     return (JSON.parse(stdout) as { members: readonly (Omit<SerfMember, 'addr'> & { addr: string })[] }).members
+  }
+
+  /** The status of this name in the eyes of this agent. */
+  async statusOf(name: string): Promise<SerfMember['status'] | undefined> {
+    return (await this.members()).find((member) => member.name === name)?.status
+  }
+
+  /** What this agent told its event handlers of `name`, in order: join, leave, failed, update, reap. */
+  eventsOf(name: string): string[] {
+    return [...this.#log.matchAll(/EventMember(\w+)(?: \(forced\))?: (\S+)/g)]
+      .filter(([, , member]) => member === name)
+      .map(([, event]) => event!.toLowerCase())
+  }
+
+  /** Its log about `name`. */
+  linesOf(name: string): string[] {
+    return this.#log.split('\n').filter((line) => line.includes(name))
+  }
+
+  async setTag(key: string, value: string): Promise<void> {
+    await run('serf', ['tags', '-set', `${key}=${value}`, '-rpc-addr', this.#rpcAddress], { timeout: 10_000 })
+  }
+
+  async sendEvent(name: string): Promise<void> {
+    await run('serf', ['event', '-rpc-addr', this.#rpcAddress, '-coalesce=false', name], { timeout: 10_000 })
+  }
+
+  /** Asks all members, waits two seconds, and gives how many said that they got it. */
+  async queryAcks(name: string): Promise<number> {
+    const args = ['query', '-rpc-addr', this.#rpcAddress, '-timeout', '2s', name]
+    const { stdout } = await run('serf', args, { timeout: 20_000 })
+    return Number(/Total Acks: (\d+)/.exec(stdout)?.[1] ?? 0)
+  }
+
+  /** Says of another member that it left. */
+  async forceLeave(name: string): Promise<void> {
+    await run('serf', ['force-leave', '-rpc-addr', this.#rpcAddress, name], { timeout: 20_000 })
+  }
+
+  /** Leaves gracefully and ends; resolves when it has ended. */
+  async leave(): Promise<void> {
+    const exited = once(this.#process, 'exit')
+    await run('serf', ['leave', '-rpc-addr', this.#rpcAddress], { timeout: 20_000 })
+    await exited
   }
 
   /**
@@ -88,18 +137,32 @@ export class SerfAgent {
 }
 
 export class SerfCluster {
+  /** As they were started first. */
   readonly agents: readonly SerfAgent[]
+  readonly #all: SerfAgent[]
   readonly #killAll = (): void => {
-    for (const agent of this.agents) agent.killNow()
+    for (const agent of this.#all) agent.killNow()
   }
 
   private constructor(agents: readonly SerfAgent[]) {
     this.agents = agents
+    this.#all = [...agents]
     process.once('exit', this.#killAll)
   }
 
   /** One agent per address, with this key if any; resolves when each sees all of them alive. */
   static async start(hosts: readonly string[], key?: string): Promise<SerfCluster> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await SerfCluster.#startOnce(hosts, key)
+      } catch (error) {
+        // A port that was free when it was looked for may be taken by the time that an agent binds it.
+        if (tries === START_TRIES || !String(error).includes(PORT_TAKEN)) throw error
+      }
+    }
+  }
+
+  static async #startOnce(hosts: readonly string[], key?: string): Promise<SerfCluster> {
     const plans: AgentPlan[] = []
     for (const [index, host] of hosts.entries()) {
       const address = `${host}:${await freePort(host)}`
@@ -117,19 +180,42 @@ export class SerfCluster {
     }
   }
 
+  /** Starts an agent that has ended anew, under its name and at its address, or at this host's. */
+  async restart({ plan }: SerfAgent, host?: string): Promise<SerfAgent> {
+    const address = host === undefined ? plan.address : `${host}:${await freePort(host)}`
+    const rpcHost = host ?? plan.rpcAddress.slice(0, plan.rpcAddress.lastIndexOf(':'))
+    const rpcAddress = `${rpcHost}:${await freePort(rpcHost)}`
+    const join = this.agents.map((agent) => agent.address).filter((seed) => seed !== plan.address)
+    const agent = new SerfAgent({ ...plan, address, rpcAddress, join })
+    this.#all.push(agent)
+    return agent
+  }
+
+  /** Warnings and errors in the logs of all agents that ever ran here, without those that are allowed for. */
+  complaints(allowed: readonly RegExp[] = []): string[] {
+    return this.#all.flatMap((agent) =>
+      agent.log
+        .split('\n')
+        .filter((line) => /\[(WARN|ERR|ERROR)\]/.test(line) && !allowed.some((pattern) => pattern.test(line)))
+        .map((line) => `${agent.name}: ${line.trim()}`),
+    )
+  }
+
   async stop(): Promise<void> {
-    await Promise.all(this.agents.map((agent) => agent.kill()))
+    await Promise.all(this.#all.map((agent) => agent.kill()))
     process.removeListener('exit', this.#killAll)
   }
 
   async #isWhole(): Promise<boolean> {
     // An agent that does not listen yet makes the command fail: not whole yet.
+    const failed = this.agents.find(({ log }) => log.includes(PORT_TAKEN))
+    if (failed !== undefined) throw new Error(`${failed.name}: ${PORT_TAKEN}`)
     const views = await Promise.all(this.agents.map((agent) => agent.members().catch(() => [])))
     return views.every((view) => view.filter(({ status }) => status === 'alive').length === this.agents.length)
   }
 }
 
-interface AgentPlan {
+export interface AgentPlan {
   readonly name: string
   readonly address: string
   readonly rpcAddress: string

@@ -49,6 +49,7 @@ export interface HarnessOptions {
   readonly tags?: Readonly<Record<string, string>>
   readonly payload?: PayloadHandler
   readonly seed?: number
+  readonly amongSerf?: boolean
 }
 
 export interface AliveChanges {
@@ -74,12 +75,12 @@ export class SwimHarness {
   leftCount = 0
   readonly #hosts = new Map<string, string>([['me', '10.0.0.1']])
 
-  constructor({ config, incarnation = 100, tags, payload, seed = 1 }: HarnessOptions = {}) {
+  constructor({ config, incarnation = 100, tags, payload, seed = 1, amongSerf = false }: HarnessOptions = {}) {
     this.config = { ...PROFILES.lan, ...config }
     const meta = tags === undefined ? EMPTY_BYTES : encodeTags(tags)
     const options = { config: this.config, name: 'me', incarnation, payload, random: seededRandom(seed) }
     const identity = { addr: Uint8Array.of(10, 0, 0, 1), port: PORT, meta, vsn: VSN }
-    this.swim = new Swim({ ...options, identity, wallOffsetMs: 0 }, this.now)
+    this.swim = new Swim({ ...options, identity, amongSerf, wallOffsetMs: 0 }, this.now)
     this.swim.start(this.now)
     this.collect()
     this.clear()

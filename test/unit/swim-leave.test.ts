@@ -85,3 +85,17 @@ it('leaving again while it is under way changes nothing, and afterwards is done 
   expect(h.leftCount).toBe(2)
   expect(h.sent('dead').length).toBe(9)
 })
+
+it('one that has left judges nobody and spreads no more of what it knows', () => {
+  const h = new SwimHarness({ config: { pushPullIntervalMs: 1_000 } })
+  h.settleWith('a', 'b')
+  leave(h)
+  h.advanceUntil(() => h.leftCount > 0, 5_000)
+  h.answering.clear() // nobody need answer it any more
+  h.advance(20)
+  h.clear()
+  h.advance(120_000)
+  expect(h.packets).toEqual([])
+  expect(h.exchanges).toEqual([])
+  expect(h.events).toEqual([])
+})

@@ -34,7 +34,8 @@ export function isCrcRight(packet: Uint8Array): boolean {
   )
 }
 
-function crc32(bytes: Uint8Array, start: number): number {
+/** Of the bytes from `start` on. */
+export function crc32(bytes: Uint8Array, start: number): number {
   let crc = -1
   for (let i = start; i < bytes.length; i++) crc = (TABLE[(crc ^ (bytes[i] as number)) & 255] as number) ^ (crc >>> 8)
   return ~crc >>> 0

@@ -33,15 +33,15 @@ export class MsgpackReader {
   #position = 0
   #skippable = 0
 
-  /** Reads from `start` on; all trouble is forgotten. */
-  open(bytes: Uint8Array, start: number): void {
+  /** Reads from `start` on; all trouble is forgotten. At most `skippedMax` values are stepped over. */
+  open(bytes: Uint8Array, start: number, skippedMax: number = SKIPPED_VALUES_MAX): void {
     this.#bytes = bytes
     this.#at = start
     this.#end = bytes.length
     this.#failure = undefined
     this.#flaw = undefined
     this.#entriesLeft = 0
-    this.#skippable = SKIPPED_VALUES_MAX
+    this.#skippable = skippedMax
   }
 
   /** The offset after what was read; meaningless after a failure. */
@@ -95,6 +95,13 @@ export class MsgpackReader {
   /** True when the open map has a further entry; its key and value must be read next. */
   nextEntry(): boolean {
     if (!this.#isMap || this.#entriesLeft === 0) return false
+    this.#entriesLeft--
+    return true
+  }
+
+  /** True when the open array has a further item, which must be read next. */
+  nextItem(): boolean {
+    if (this.#isMap || this.#entriesLeft === 0) return false
     this.#entriesLeft--
     return true
   }
@@ -161,7 +168,7 @@ export class MsgpackReader {
   skip(): void {
     for (let pending = 1; pending > 0; pending--) {
       pending += this.#skipHead()
-      if (--this.#skippable >= 0 && pending <= SKIPPED_VALUES_MAX) continue
+      if (--this.#skippable >= 0 && pending <= this.#skippable + 1) continue
       this.#fail('too-large')
       return
     }

@@ -58,12 +58,13 @@ export class MsgpackWriter {
     this.byte(value ? 0xc3 : 0xc2)
   }
 
-  /** An integer of 0 to 2^32 - 1. */
+  /** An integer of 0 to 2^53 - 1. */
   uint(value: number): void {
     if (value < 0x80) this.byte(value)
     else if (value < 0x100) this.#sized(0xcc, 1, value)
     else if (value < 0x1_0000) this.#sized(0xcd, 2, value)
-    else this.#sized(0xce, 4, value)
+    else if (value <= 0xffff_ffff) this.#sized(0xce, 4, value)
+    else this.#uint64(value)
   }
 
   /** Bytes, or nil for none. */
@@ -100,6 +101,11 @@ export class MsgpackWriter {
     if (length < 32) this.byte(0xa0 | length)
     else if (length < 0x1_0000) this.#sized(0xda, 2, length)
     else this.#sized(0xdb, 4, length)
+  }
+
+  #uint64(value: number): void {
+    this.#sized(0xcf, 4, Math.floor(value / 2 ** 32))
+    for (let shift = 24; shift >= 0; shift -= 8) this.byte((value >>> shift) & 255)
   }
 
   #sized(tag: number, size: 1 | 2 | 4, value: number): void {
