@@ -115,7 +115,10 @@ export function resolveOptions(options: NodeOptions, { env, hostname, random }: 
     tags: checkTags(options.tags === undefined ? {} : options.tags),
     local: checkLocal(options.local ?? 'reference'),
     rpcBind: resolveRpcBind(options.rpc?.bind, bind),
-    healthBind: options.health === undefined ? undefined : parseBind('health.bind', checkText('health.bind', options.health.bind), 0),
+    healthBind:
+      options.health === undefined
+        ? undefined
+        : parseBind('health.bind', checkText('health.bind', options.health.bind), 0),
     exposeStacks: checkFlag('rpc.exposeStacks', options.rpc?.exposeStacks ?? false),
   }
 }
