@@ -10,8 +10,9 @@ import { isLoopback, type JoinResult, Membership, resolveAdvertise, resolveBind 
 import { ClusterLink } from './node/cluster-link.js'
 import { Emitter } from './node/emitter.js'
 import { HealthEndpoint } from './node/health-endpoint.js'
+import { NameClaim } from './node/name-claim.js'
 import { type NodeOptions, type ResolvedOptions, resolveOptions } from './node/options.js'
-import { type NodeEvents, ShoalNode } from './node/shoal-node.js'
+import { LEAVE_TIMEOUT_MS, type NodeEvents, ShoalNode } from './node/shoal-node.js'
 import { makeBootId, Registry, ServiceFeed } from './registry/index.js'
 import { Rpc } from './rpc/index.js'
 
@@ -22,8 +23,9 @@ const REASONS_MAX = 8
 
 /**
  * Starts a node: resolves when its sockets are bound and a seed, or a member that the snapshot remembers, has answered,
- * else when all were tried once or 3 s have passed; they go on in the background. Rejects INVALID_OPTION, JOIN_FAILED (with `requireSeed`), or with a socket's
- * error; nothing is left open then.
+ * else when all were tried once or 3 s have passed; they go on in the background. A name that is known at another address
+ * is settled first: it rejects NAME_CONFLICT if a node answers to it there, and takes the name over if none does. Rejects
+ * INVALID_OPTION, JOIN_FAILED (with `requireSeed`), or with a socket's error too; nothing is left open then.
  */
 export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
   const random = Math.random
@@ -71,14 +73,22 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
   )
   const endpoint = options.healthBind === undefined ? undefined : await HealthEndpoint.bind(options.healthBind)
   let node: ShoalNode | undefined
+  const claim = new NameClaim({
+    name: options.name,
+    onLost: (error) => {
+      emitter.emit('fault', error)
+      node?.leave().catch(() => {}) // closed meanwhile, which is as good
+    },
+  })
   try {
     const { port } = await rpc.listen()
     const rpcAddress = formatHostPort({ host, port })
     const faults = holdFaults(emitter)
-    const membership = await startMembership({ options, link, rpcAddress, onFault: faults.tell })
+    const membership = await startMembership({ options, link, rpcAddress, claim, onFault: faults.tell })
     node = new ShoalNode({ options, membership, registry, rpc, rpcAddress, link, emitter, feed, endpoint })
     link.attach(membership)
     await firstPass(membership, options)
+    await settleName(membership, claim)
     faults.release()
     return node
   } catch (error) {
@@ -105,6 +115,7 @@ interface Starting {
   readonly options: ResolvedOptions
   readonly link: ClusterLink
   readonly rpcAddress: string
+  readonly claim: NameClaim
   readonly onFault: (error: Error) => void
 }
 
@@ -127,7 +138,7 @@ function holdFaults(emitter: Emitter<NodeEvents>): { tell: (error: Error) => voi
   return { tell, release }
 }
 
-function startMembership({ options, link, rpcAddress, onFault }: Starting): Promise<Membership> {
+function startMembership({ options, link, rpcAddress, claim, onFault }: Starting): Promise<Membership> {
   const { profile, delegateProtocol, tuning, advertise, snapshot } = options
   return Membership.start({
     cluster: options.cluster,
@@ -143,9 +154,20 @@ function startMembership({ options, link, rpcAddress, onFault }: Starting): Prom
     payload: link.payload(),
     onEvent: (event) => link.handleMember(event),
     onNotice: (notice) => {
-      if (notice.kind !== 'foreign-self') onFault(new Error(JSON.stringify(notice)))
+      if (notice.kind === 'name-settled') claim.handleNotice(notice)
+      else if (notice.kind !== 'foreign-self') onFault(new Error(JSON.stringify(notice)))
     },
   })
+}
+
+/** A name that is lost at the start is given up without a word, unless somebody took us in under it. */
+async function settleName(membership: Membership, claim: NameClaim): Promise<void> {
+  try {
+    await claim.settle(() => membership.nameContest() === 'open')
+  } catch (error) {
+    if (claim.accepted) await membership.leave(LEAVE_TIMEOUT_MS)
+    throw error
+  }
 }
 
 async function firstPass(membership: Membership, options: ResolvedOptions): Promise<void> {

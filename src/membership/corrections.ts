@@ -5,9 +5,11 @@
  * ordinary `alive`, which any memberlist understands.
  */
 import type { HostPort } from '../address.js'
+import { aliveOf } from './member.js'
 import type { Members } from './members.js'
 import type { Outbound } from './outbound.js'
 import { encodeMessage } from './wire/encode.js'
+import type { Alive, Suspect } from './wire/messages.js'
 
 /** A forged sender address must not make us a source of traffic. */
 const REPLIES_PER_SECOND = 20
@@ -32,12 +34,16 @@ export class Corrections {
   ): void {
     const entry = this.#members.get(accused.node)
     if (entry === undefined || entry.state !== 'alive' || entry.incarnation <= accused.incarnation) return
+    this.tell(from, aliveOf(entry), now)
+  }
+
+  /** Sends one message to whom it concerns, unless too many were sent lately. */
+  tell(to: HostPort, message: Alive | Suspect, now: number): void {
     const gained = ((now - this.#filledAt) * REPLIES_PER_SECOND) / 1_000
     this.#tokens = Math.min(REPLIES_PER_SECOND, this.#tokens + gained)
     this.#filledAt = now
     if (this.#tokens < 1) return
     this.#tokens--
-    const { name: node, incarnation, addr, port, meta, vsn } = entry
-    this.#outbound.sendParts(from, [encodeMessage({ type: 'alive', node, incarnation, addr, port, meta, vsn })])
+    this.#outbound.sendParts(to, [encodeMessage(message)])
   }
 }

@@ -18,6 +18,16 @@ export type Notice =
   | { readonly kind: 'foreign-self'; readonly meta: Uint8Array; readonly address: string }
   /** The snapshot file was of no use at the start, or could not be written. */
   | { readonly kind: 'snapshot'; readonly path: string; readonly reason: string }
+  /**
+   * Whose our name is, after the node at that address was pinged under it: `freed` when nobody answered, `kept` by us, or
+   * `lost` to a node that was there before. Whoever lost it should go, and say so if it was `accepted` by anybody.
+   */
+  | {
+      readonly kind: 'name-settled'
+      readonly outcome: 'kept' | 'freed' | 'lost'
+      readonly address: string
+      readonly accepted: boolean
+    }
 
 export type Effect =
   /** Send one datagram: plaintext, within the packet budget. */

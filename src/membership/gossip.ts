@@ -153,7 +153,7 @@ export class Gossip {
 
   #targets(now: number): MemberEntry[] {
     const { config, members, self } = this.#parts
-    const listens = (entry: MemberEntry): boolean => entry.name !== self && isLive(entry)
+    const listens = (entry: MemberEntry): boolean => entry.name !== self && isLive(entry) && members.trusts(entry)
     const targets = members.nextToTell(config.gossipNodes, listens)
     targets.push(...members.pick(1, (entry) => this.#isLost(entry, now)))
     // In a mixed cluster the user messages need a fan-out of their own.

@@ -4,6 +4,7 @@
  */
 import { formatHostPort, type HostPort, ipFromBytes } from '../address.js'
 import { decodeTags } from './tags.js'
+import type { Alive } from './wire/messages.js'
 
 export type MemberState = 'alive' | 'suspect' | 'dead' | 'left'
 
@@ -50,6 +51,12 @@ export interface MemberEntry extends HostPort {
   /** Monotonic ms. */
   stateAt: number
   rtt: number | undefined
+  /** It answered us, or spoke to us from its address. Without that it may be nothing but a forged record. */
+  verified: boolean
+  /** In a flood of forged records a verified member told of it. */
+  vouched: boolean
+  /** The highest incarnation at which its name was claimed from elsewhere, as far as that was reported. */
+  claimedIncarnation: number
   snapshot: Member | undefined
 }
 
@@ -66,6 +73,9 @@ export function createEntry(name: string, identity: Identity, now: number): Memb
     state: 'dead',
     stateAt: now,
     rtt: undefined,
+    verified: false,
+    vouched: false,
+    claimedIncarnation: -1,
     snapshot: undefined,
   }
   adoptIdentity(entry, identity)
@@ -81,6 +91,11 @@ export function adoptIdentity(entry: MemberEntry, identity: Identity): void {
   entry.tags = Object.freeze(decodeTags(identity.meta))
   entry.vsn = identity.vsn
   entry.snapshot = undefined
+}
+
+/** What is told of it while it lives. */
+export function aliveOf({ name: node, incarnation, addr, port, meta, vsn }: MemberEntry): Alive {
+  return { type: 'alive', node, incarnation, addr, port, meta, vsn }
 }
 
 /** A shoal node says so by its boot id tag; only such nodes get our user messages and user state. */

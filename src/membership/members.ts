@@ -2,18 +2,33 @@
  * The member table: by name, and as the shuffled probe list in which each member comes up once a round (SWIM 4.3).
  * Bounded. Decides nothing about states.
  */
+import { formatHostPort, type HostPort } from '../address.js'
 import { type Random, randomInt, shuffle } from '../random.js'
 import { isLive, type MemberEntry } from './member.js'
 
 /** In a larger table fewer than asked for will do, as long as there is one. */
 const WALK_ALL_MAX = 64
+/** Of the table: more names than this that were never verified are a flood. */
+const FLOOD_SHARE = 1 / 4
+const VOUCHED_SHARE = 1 / 8
 
 export class Members {
   readonly #random: Random
   readonly #limit: number
   readonly #byName = new Map<string, MemberEntry>()
   readonly #probeList: MemberEntry[] = []
+  /** Those that showed themselves, by address; looked at with care, since addresses change. */
+  readonly #verifiedAt = new Map<string, MemberEntry>()
+  /** Members of which nothing but a record is known. */
+  #unverifiedCount = 0
+  /** Those of them for which a member vouched. */
+  #vouchedCount = 0
+  /** Verified in a flood, in which they were not passed on before. */
+  #untold: MemberEntry[] = []
   #probeIndex = 0
+  /** In a flood of unverified names the others are walked through on their own, every other time. */
+  #verifiedIndex = 0
+  #verifiedTurn = false
   #gossipIndex = 0
 
   constructor(random: Random, limit: number) {
@@ -25,8 +40,80 @@ export class Members {
     return this.#byName.size
   }
 
+  get isFull(): boolean {
+    return this.#byName.size >= this.#limit
+  }
+
+  /** So many names that nobody ever answered to that they are more likely forged than new. */
+  get isFlooded(): boolean {
+    return this.#unverifiedCount > this.#limit * FLOOD_SHARE
+  }
+
+  /** Members that answered us once, or spoke to us from their address. */
+  get verifiedCount(): number {
+    return this.#byName.size - this.#unverifiedCount
+  }
+
   get(name: string): MemberEntry | undefined {
     return this.#byName.get(name)
+  }
+
+  /** It has answered, or has spoken from its address: it is no mere record any more. */
+  verify(entry: MemberEntry): void {
+    if (entry.verified || this.#byName.get(entry.name) !== entry) return
+    if (this.isFlooded) this.#untold.push(entry)
+    this.#uncount(entry)
+    entry.verified = true
+    entry.vouched = false
+    this.#verifiedAt.set(formatHostPort(entry), entry)
+  }
+
+  /**
+   * In a flood members pass on only whom they trust: whom one of them tells of keeps its place until it has shown itself.
+   * Of so many at most, since those that told of it may have been deceived before they were flooded.
+   */
+  vouch(name: string): void {
+    const entry = this.#byName.get(name)
+    if (entry === undefined || entry.verified || entry.vouched || !this.isFlooded) return
+    if (this.#vouchedCount >= this.#limit * VOUCHED_SHARE) return
+    entry.vouched = true
+    this.#vouchedCount++
+  }
+
+  /** Members that were verified in a flood since the last time: now they are worth passing on. */
+  takeUntold(): MemberEntry[] {
+    return this.#untold.length === 0 ? [] : this.#untold.splice(0)
+  }
+
+  /** True if a member that showed itself lives at this address. */
+  hasVerifiedAt(address: HostPort): boolean {
+    const key = formatHostPort(address)
+    const entry = this.#verifiedAt.get(key)
+    if (entry === undefined) return false
+    if (formatHostPort(entry) === key && this.#byName.get(entry.name) === entry) return true
+    this.#verifiedAt.delete(key)
+    return false
+  }
+
+  /** Whether to rely on this member: in a flood only on those that showed themselves. */
+  trusts(entry: MemberEntry): boolean {
+    return entry.verified || !this.isFlooded
+  }
+
+  /** Lets a new member take the place of a random one that was never verified; gives that one, if there was any. */
+  replaceUnverified(entry: MemberEntry): MemberEntry | undefined {
+    const total = this.#probeList.length
+    const start = randomInt(this.#random, Math.max(1, total))
+    for (let i = 0; i < total && this.#unverifiedCount > this.#vouchedCount; i++) {
+      const at = (start + i) % total
+      const victim = this.#probeList[at]
+      if (victim === undefined || victim.verified || victim.vouched) continue
+      this.#byName.delete(victim.name)
+      this.#byName.set(entry.name, entry)
+      this.#probeList[at] = entry
+      return victim
+    }
+    return undefined
   }
 
   values(): IterableIterator<MemberEntry> {
@@ -35,8 +122,9 @@ export class Members {
 
   /** Puts a new member at a random place of the probe list, so that joins do not cluster. False when the table is full. */
   add(entry: MemberEntry): boolean {
-    if (this.#byName.size >= this.#limit) return false
+    if (this.isFull) return false
     this.#byName.set(entry.name, entry)
+    if (!entry.verified) this.#unverifiedCount++
     const at = randomInt(this.#random, this.#probeList.length + 1)
     this.#probeList.push(entry)
     const last = this.#probeList.length - 1
@@ -49,6 +137,7 @@ export class Members {
     const entry = this.#byName.get(name)
     if (entry === undefined) return
     this.#byName.delete(name)
+    this.#uncount(entry)
     const at = this.#probeList.indexOf(entry)
     this.#probeList.splice(at, 1)
     if (at < this.#probeIndex) this.#probeIndex--
@@ -56,6 +145,20 @@ export class Members {
 
   /** The next member to probe, suspects included; undefined when there is none. Reshuffles after each round. */
   nextToProbe(except: string): MemberEntry | undefined {
+    this.#verifiedTurn = this.isFlooded && !this.#verifiedTurn
+    return (this.#verifiedTurn ? this.#nextVerified(except) : undefined) ?? this.#nextOfRound(except)
+  }
+
+  #nextVerified(except: string): MemberEntry | undefined {
+    for (let looked = 0; looked < this.#probeList.length; looked++) {
+      this.#verifiedIndex = (this.#verifiedIndex + 1) % this.#probeList.length
+      const entry = this.#probeList[this.#verifiedIndex]
+      if (entry?.verified === true && entry.name !== except && isLive(entry)) return entry
+    }
+    return undefined
+  }
+
+  #nextOfRound(except: string): MemberEntry | undefined {
     // The rest of this round and the whole of the next: a live member may come last after the shuffle.
     const looksMax = 2 * this.#probeList.length
     for (let looked = 0; looked < looksMax; looked++) {
@@ -101,6 +204,11 @@ export class Members {
       if (entry !== undefined && !picked.includes(entry) && accepts(entry)) picked.push(entry)
     }
     return picked
+  }
+
+  #uncount({ verified, vouched }: MemberEntry): void {
+    if (!verified) this.#unverifiedCount--
+    if (vouched) this.#vouchedCount--
   }
 
   count(accepts: (entry: MemberEntry) => boolean): number {

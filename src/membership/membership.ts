@@ -10,6 +10,7 @@ import { ShoalError } from '../errors.js'
 import type { Random } from '../random.js'
 import { reaches } from './advertise.js'
 import { type Bound, bindAll, DEFAULT_PORT } from './binding.js'
+import type { NameContest } from './contest.js'
 import { Driver } from './driver.js'
 import type { KeyringControl } from './keyring.js'
 import type { Member } from './member.js'
@@ -43,6 +44,8 @@ export class Membership {
   readonly #snapshot: SnapshotKeeper | undefined
   readonly #joins = new Map<number, (error: string | undefined) => void>()
   readonly #leaves = new Set<(told: boolean) => void>()
+  /** Set from `leave` until this node comes back. */
+  #leaving: Promise<LeaveResult> | undefined
   #listenerErrors = 0
   #closed: Promise<void> | undefined
 
@@ -98,6 +101,11 @@ export class Membership {
     }
   }
 
+  /** Throws INVALID_OPTION for what can never be seeds. */
+  static assertSeeds(seeds: Seeds): void {
+    checkSeeds(seeds, DEFAULT_PORT)
+  }
+
   /** Every member known, this node included, and until reaped the dead and those that left. */
   members(): Member[] {
     return this.#swim.members()
@@ -109,15 +117,28 @@ export class Membership {
 
   /**
    * One pass over the permanent seeds and the members of a former life (`snapshot`), which go on in the background
-   * whatever it brings. Resolves when all were tried, or as soon as the first has answered.
+   * whatever it brings. Resolves when all were tried, or as soon as the first has answered. After a leave this node comes
+   * back under its name with its present tags, as soon as the leave has ended.
    */
-  joinSeeds(until: 'first' | 'all' = 'all'): Promise<readonly JoinResult[]> {
+  async joinSeeds(until: 'first' | 'all' = 'all'): Promise<readonly JoinResult[]> {
+    await this.#comeBack()
     return this.#seeds.start(until)
   }
 
-  /** One pass over these seeds, each reported; they do not become permanent. */
+  /**
+   * One pass over these seeds, each reported; they do not become permanent. After a leave this node comes back as by
+   * `joinSeeds`, and its permanent seeds go on in the background. Rejects INVALID_OPTION for what is no seed, changing
+   * nothing.
+   */
   async join(seeds: Seeds): Promise<readonly JoinResult[]> {
-    return this.#seeds.joinOnce(checkSeeds(seeds, DEFAULT_PORT))
+    const checked = checkSeeds(seeds, DEFAULT_PORT)
+    if (await this.#comeBack()) void this.#seeds.start('all')
+    return this.#seeds.joinOnce(checked)
+  }
+
+  /** Whether another address claims this node's name just now, or did a moment ago. */
+  nameContest(): NameContest {
+    return this.#swim.nameContest(monotonicMs())
   }
 
   /** Replaces the tags. Throws TOO_LARGE above 512 bytes; the old ones stay then. */
@@ -140,10 +161,18 @@ export class Membership {
     this.#driver.input((swim, now) => swim.probeSoon(name, now))
   }
 
-  /** Tells the others and waits until that was sent often enough, at most `timeoutMs`. Still answers until `close`. */
-  async leave(timeoutMs: number): Promise<LeaveResult> {
-    if (this.#closed !== undefined) return { told: false }
+  /**
+   * Tells the others and waits until that was sent often enough, at most `timeoutMs`. Still answers until `close`; `join`
+   * and `joinSeeds` come back. Called again while it is under way it waits for the same, and afterwards is done at once.
+   */
+  leave(timeoutMs: number): Promise<LeaveResult> {
+    if (this.#closed !== undefined) return Promise.resolve({ told: false })
     this.#seeds.close()
+    this.#leaving = this.#leave(timeoutMs)
+    return this.#leaving
+  }
+
+  async #leave(timeoutMs: number): Promise<LeaveResult> {
     const forgotten = this.#snapshot?.forget()
     const result = await this.#tellLeave(timeoutMs)
     await forgotten
@@ -212,9 +241,27 @@ export class Membership {
     })
   }
 
+  /** True if this node had left. A leave under way comes to its end first. */
+  async #comeBack(): Promise<boolean> {
+    while (this.#leaving !== undefined) {
+      const leaving = this.#leaving
+      await leaving
+      if (this.#closed !== undefined) return false
+      if (this.#leaving !== leaving) continue // left again, or back already by another call
+      this.#leaving = undefined
+      for (const finish of this.#leaves) finish(false)
+      this.#seeds.reopen()
+      this.#snapshot?.resume()
+      this.#driver.input((swim, now) => swim.rejoin(now))
+      return true
+    }
+    return false
+  }
+
   /** The exchange is bounded by the machine's own stream timeout; the timer only guards against a lost report. */
   #join(to: HostPort, timeoutMs: number): Promise<string | undefined> {
     if (this.#closed !== undefined) return Promise.resolve('closed')
+    if (this.#leaving !== undefined) return Promise.resolve('left')
     return new Promise((resolve) => {
       const guard = setTimeout(() => resolve('no report of the exchange'), 2 * timeoutMs)
       this.#driver.input((swim) => {

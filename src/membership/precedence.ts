@@ -35,7 +35,10 @@ export function supersedes(heard: Heard, held: Held): boolean {
   }
 }
 
-/** An address change is taken from a member that left, or that has been dead for long enough. */
+/**
+ * An address change is taken from a member that left, or that has been dead for long enough. Which incarnation it comes
+ * with does not matter: a memberlist node that moves begins at 1 again.
+ */
 export function mayMove(held: { state: MemberState; stateAt: number }, reclaimMs: number, now: number): boolean {
   if (held.state === 'left') return true
   return held.state === 'dead' && reclaimMs > 0 && now - held.stateAt >= reclaimMs

@@ -143,7 +143,7 @@ export class Prober {
     probe.phase = 'indirect'
     const helpers = members.pick(
       config.indirectChecks,
-      (entry) => entry.state === 'alive' && entry.name !== self && entry !== probe.target,
+      (entry) => entry.state === 'alive' && entry.name !== self && entry !== probe.target && members.trusts(entry),
     )
     for (const helper of helpers) this.#sendIndirectPing(probe, helper)
     if (speaks(probe.target, FIRST_TCP_PROTOCOL)) this.#sendTcpPing(probe, now)
@@ -158,14 +158,16 @@ export class Prober {
       return
     }
     this.#inFlight = undefined
-    // Helpers that said nothing at all speak against us, not against the target (Lifeguard 3.1).
-    health.change(probe.nacksExpected > 0 ? Math.max(0, probe.nacksExpected - probe.nacks) : 1)
+    // Helpers that said nothing at all speak against us, not against the target (Lifeguard 3.1). Forged names do not.
+    const missing = probe.nacksExpected > 0 ? Math.max(0, probe.nacksExpected - probe.nacks) : 1
+    if (this.#parts.members.trusts(probe.target)) health.change(missing)
     // A higher incarnation since the ping is a sign of life.
     if (isLive(probe.target) && probe.target.incarnation === probe.incarnation) failed(probe.target, now)
     this.#scheduleNext(now)
   }
 
   #succeed(now: number): void {
+    if (this.#inFlight !== undefined) this.#parts.members.verify(this.#inFlight.target)
     this.#inFlight = undefined
     this.#parts.health.change(-1)
     this.#scheduleNext(now)

@@ -42,6 +42,7 @@ export class Responder {
     const { members, outbound } = this.#parts
     const sender = ping.source === undefined ? undefined : members.get(ping.source.node)
     const to = endpointOf(ping.source) ?? from
+    if (sender?.host === from.host && sender.port === from.port) members.verify(sender)
     outbound.sendMessage(to, { type: 'ack', seqNo: ping.seqNo, payload: EMPTY_BYTES }, sender)
   }
 

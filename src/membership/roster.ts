@@ -3,24 +3,30 @@
  * `#becomeX` carries out everything that entering a state entails. Knows neither packets nor probes; what follows from
  * a change leaves through `RosterOutput`.
  */
-import { formatHostPort, ipFromBytes } from '../address.js'
+import { formatHostPort, type HostPort, ipFromBytes } from '../address.js'
 import { equalBytes } from '../bytes.js'
 import { unreachable } from '../errors.js'
+import { Admission } from './admission.js'
+import { bootIdOf } from './boot-tag.js'
 import type { SwimConfig } from './config.js'
 import type { MemberEventType, Notice } from './effects.js'
 import type { LocalHealth } from './local-health.js'
-import { adoptIdentity, createEntry, type Identity, isLive, isShoalNode, type MemberEntry } from './member.js'
+import { adoptIdentity, aliveOf, createEntry, type Identity, isLive, isShoalNode, type MemberEntry } from './member.js'
 import type { Members } from './members.js'
 import { INCARNATION_MAX, mayMove, supersedes } from './precedence.js'
 import type { Self } from './self.js'
 import { Suspicion, suspicionLimits } from './suspicion.js'
-import { type Alive, type Dead, type PushNodeState, type Suspect, WIRE_STATE } from './wire/messages.js'
+import type { Alive, Dead, Suspect } from './wire/messages.js'
 
 export interface RosterOutput {
   /** Spread this; `own` news is sent with priority. */
   readonly rumour: (message: Alive | Suspect | Dead, own: boolean, now: number) => void
   /** Tell the suspect itself: whoever could not be reached when it was accused may be by now, and refute. */
   readonly warn: (entry: MemberEntry, suspect: Suspect) => void
+  /** Tell the one node that it concerns, within limits. */
+  readonly tell: (to: HostPort, message: Alive | Suspect, now: number) => void
+  /** Somebody holds our name for another node, or for an earlier life of ours at another address. */
+  readonly rival: (alive: Alive, now: number) => void
   readonly event: (type: MemberEventType, entry: MemberEntry, now: number) => void
   readonly notice: (notice: Notice) => void
   readonly count: (reason: 'bad-incarnation' | 'members-full' | 'address-conflict') => void
@@ -41,6 +47,7 @@ export class Roster {
   readonly #health: LocalHealth
   readonly #output: RosterOutput
   readonly #suspicions = new Map<string, Suspicion>()
+  readonly #admission: Admission
   #liveCount = 0
   #shoalCount = 0
 
@@ -50,6 +57,7 @@ export class Roster {
     this.#self = self
     this.#health = health
     this.#output = output
+    this.#admission = new Admission({ config, members, self: self.name })
   }
 
   /** Alive and suspect members, this node included. */
@@ -67,6 +75,11 @@ export class Roster {
     return this.#shoalCount
   }
 
+  /** What the protocol's numbers grow with: live members, but no flood of names that nobody answers to. */
+  get scale(): number {
+    return this.#members.isFlooded ? Math.min(this.#liveCount, this.#members.verifiedCount) : this.#liveCount
+  }
+
   get suspicionCount(): number {
     return this.#suspicions.size
   }
@@ -76,6 +89,7 @@ export class Roster {
     const alive = this.#self.toAlive()
     const entry = createEntry(this.#self.name, alive, now)
     this.#members.add(entry)
+    this.#members.verify(entry)
     this.#becomeAlive(entry, alive, now)
     this.#output.rumour(alive, true, now)
   }
@@ -90,13 +104,15 @@ export class Roster {
     if (entry === undefined) return
     const moved = alive.port !== entry.port || !equalBytes(alive.addr, entry.addr)
     if (moved && !mayMove(entry, this.#config.deadNodeReclaimMs, now)) {
-      // Only a newer claim is worth a word: old rumours of a former address pass by in silence.
-      if (alive.incarnation > entry.incarnation) this.#reportConflict(entry, now)
+      // What is older is only a rumour of a former address.
+      if (alive.incarnation >= entry.incarnation) this.#refuseClaim(entry, alive, now)
       return
     }
-    if (!moved && !supersedes({ state: 'alive', incarnation: alive.incarnation }, entry)) return
+    // A memberlist node that moves begins at 1 again; one of ours outbids its former record.
+    const mayBeLower = moved && bootIdOf(alive.meta) === undefined
+    if (!mayBeLower && !supersedes({ state: 'alive', incarnation: alive.incarnation }, entry)) return
     this.#becomeAlive(entry, alive, now)
-    this.#output.rumour(alive, false, now)
+    if (this.#members.trusts(entry)) this.#output.rumour(alive, false, now)
   }
 
   handleSuspect(suspect: Suspect, now: number): void {
@@ -106,15 +122,18 @@ export class Roster {
       return
     }
     const entry = this.#members.get(suspect.node)
-    if (entry === undefined || !supersedes({ state: 'suspect', incarnation: suspect.incarnation }, entry)) return
+    if (entry === undefined) {
+      this.#admission.noteEnd(suspect.node, suspect.incarnation - 1, now) // it may live at this one
+      return
+    }
+    const isNews = supersedes({ state: 'suspect', incarnation: suspect.incarnation }, entry)
+    if (!isNews || entry.state === 'suspect') this.#raise(entry, suspect.incarnation)
+    if (!isNews) return
     const suspicion = this.#suspicions.get(entry.name)
     if (suspicion === undefined) {
       this.#becomeSuspect(entry, suspect, now)
       this.#output.rumour(suspect, false, now)
-    } else if (suspicion.confirm(suspect.from)) {
-      entry.incarnation = Math.max(entry.incarnation, suspect.incarnation)
-      this.#output.rumour(suspect, false, now)
-    }
+    } else if (suspicion.confirm(suspect.from)) this.#output.rumour(suspect, false, now)
   }
 
   handleDead(dead: Dead, now: number): void {
@@ -125,30 +144,17 @@ export class Roster {
     }
     const state = dead.from === dead.node ? 'left' : 'dead'
     const entry = this.#members.get(dead.node)
-    if (entry === undefined || !supersedes({ state, incarnation: dead.incarnation }, entry)) return
-    this.#becomeDown(entry, dead, now)
-    this.#output.rumour(dead, false, now)
+    if (entry === undefined) this.#admission.noteEnd(dead.node, dead.incarnation, now)
+    else if (!supersedes({ state, incarnation: dead.incarnation }, entry)) this.#raise(entry, dead.incarnation)
+    else {
+      this.#becomeDown(entry, dead, now)
+      this.#output.rumour(dead, false, now)
+    }
   }
 
-  /** A peer's whole list. Its dead are only suspected, so that they can refute (memberlist mergeState). */
-  merge(nodes: readonly PushNodeState[], now: number): void {
-    for (const node of nodes) {
-      const { name, incarnation } = node
-      switch (node.state) {
-        case WIRE_STATE.alive:
-          this.handleAlive({ type: 'alive', node: name, ...node }, now)
-          break
-        case WIRE_STATE.left:
-          this.handleDead({ type: 'dead', node: name, incarnation, from: name }, now)
-          break
-        case WIRE_STATE.dead:
-        case WIRE_STATE.suspect:
-          this.handleSuspect({ type: 'suspect', node: name, incarnation, from: this.#self.name }, now)
-          break
-        default:
-          unreachable(node.state)
-      }
-    }
+  /** Somebody who is in no table here was said to have ended; no record at or below this incarnation raises it. */
+  noteEnd(name: string, incarnation: number, now: number): void {
+    if (incarnation <= INCARNATION_MAX) this.#admission.noteEnd(name, incarnation, now)
   }
 
   /** Our own probe of this member failed. */
@@ -174,6 +180,28 @@ export class Roster {
     this.#output.rumour({ type: 'dead', node, incarnation, from: node }, true, now)
   }
 
+  /** Comes back after a leave, as what it is now. */
+  rejoin(now: number): void {
+    if (!this.#self.leaving) return
+    this.#self.rejoin()
+    this.#announceSelf(this.#self.incarnation, now)
+  }
+
+  /** Tells of us above this incarnation of a rival for our name. */
+  claimName(above: number, now: number): void {
+    this.#announceSelf(above, now)
+  }
+
+  /**
+   * An earlier life of ours at another address is taken to have left, which frees the name at once, and we come after it.
+   * If it lives after all it refutes that, and the contest for the name begins anew.
+   */
+  retireRival(incarnation: number, now: number): void {
+    const { name } = this.#self
+    this.#output.rumour({ type: 'dead', node: name, incarnation, from: name }, true, now)
+    this.#announceSelf(incarnation, now)
+  }
+
   /** When the next suspicion runs out, or its suspect is to be warned. */
   nextDeadline(): number | undefined {
     let next: number | undefined
@@ -185,6 +213,9 @@ export class Roster {
   }
 
   handleTimeout(now: number): void {
+    for (const entry of this.#members.takeUntold()) {
+      if (isLive(entry)) this.#output.rumour(aliveOf(entry), false, now)
+    }
     for (const [name, suspicion] of this.#suspicions) {
       const entry = this.#members.get(name)
       if (entry === undefined) continue
@@ -204,12 +235,7 @@ export class Roster {
 
   /** Forgets members that have been dead or left for long. */
   reap(now: number): void {
-    for (const entry of [...this.#members.values()]) {
-      if (isLive(entry) || entry.name === this.#self.name) continue
-      if (now - entry.stateAt < this.#config.reapAfterMs) continue
-      this.#members.delete(entry.name)
-      this.#output.event('reap', entry, now)
-    }
+    for (const entry of this.#admission.reap(now)) this.#output.event('reap', entry, now)
   }
 
   #isSane(incarnation: number): boolean {
@@ -219,15 +245,53 @@ export class Roster {
   }
 
   #addUnknown(alive: Alive, now: number): MemberEntry | undefined {
-    const entry = createEntry(alive.node, alive, now)
-    if (this.#members.add(entry)) return entry
-    this.#output.count('members-full')
-    return undefined
+    const admitted = this.#admission.admit(alive, now)
+    switch (admitted.type) {
+      case 'new':
+        if (admitted.evicted !== undefined) this.#dismiss(admitted.evicted, now)
+        return admitted.entry
+      case 'ended': {
+        // Whoever lives at that address learns what it has to exceed; the dead do not mind.
+        const { node } = alive
+        const to = { host: ipFromBytes(alive.addr) ?? '', port: alive.port }
+        const { incarnation } = admitted
+        this.#output.tell(to, { type: 'suspect', node, incarnation, from: this.#self.name }, now)
+        return undefined
+      }
+      case 'full':
+        this.#output.count('members-full')
+        return undefined
+      default:
+        return unreachable(admitted)
+    }
   }
 
-  #reportConflict(entry: MemberEntry, now: number): void {
+  /** It is out of the table already; so it must be out of everything else. */
+  #dismiss(entry: MemberEntry, now: number): void {
+    this.#uncount(entry)
+    this.#suspicions.delete(entry.name)
+    this.#output.event('reap', entry, now)
+  }
+
+  /** Says that its name was claimed from elsewhere; once for each claim. */
+  #reportConflict(entry: MemberEntry, claim: Alive, now: number): void {
     this.#output.count('address-conflict')
+    if (claim.incarnation <= entry.claimedIncarnation) return
+    entry.claimedIncarnation = claim.incarnation
     this.#output.event('conflict', entry, now)
+  }
+
+  /** The two of them have to settle whose the name is, so the one that we hold must know of the other. */
+  #refuseClaim(entry: MemberEntry, claim: Alive, now: number): void {
+    this.#reportConflict(entry, claim, now)
+    if (isLive(entry) && isShoalNode(entry) && bootIdOf(claim.meta) !== undefined) this.#output.tell(entry, claim, now)
+  }
+
+  /** Whatever is heard of a member, no record at or below it counts any more. */
+  #raise(entry: MemberEntry, incarnation: number): void {
+    if (incarnation <= entry.incarnation) return
+    entry.incarnation = incarnation
+    entry.snapshot = undefined
   }
 
   #handleOwnAlive(alive: Alive, now: number): void {
@@ -237,7 +301,10 @@ export class Roster {
     const address = formatHostPort({ host: ipFromBytes(alive.addr) ?? '', port: alive.port })
     this.#output.notice({ kind: 'foreign-self', meta: alive.meta, address })
     if (verdict === 'refute') this.#refute(alive.incarnation, now)
-    else if (entry !== undefined) this.#reportConflict(entry, now)
+    else if (entry !== undefined) {
+      this.#reportConflict(entry, alive, now)
+      this.#output.rival(alive, now)
+    }
   }
 
   #handleAccusation(incarnation: number, now: number): void {
@@ -275,7 +342,7 @@ export class Roster {
     this.#uncount(entry)
     entry.incarnation = incarnation
     this.#enter(entry, 'suspect', now)
-    this.#suspicions.set(entry.name, new Suspicion(from, suspicionLimits(this.#config, this.#liveCount), now))
+    this.#suspicions.set(entry.name, new Suspicion(from, suspicionLimits(this.#config, this.scale), now))
     this.#output.event('suspect', entry, now)
   }
 

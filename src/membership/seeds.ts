@@ -95,6 +95,12 @@ export class SeedKeeper {
     return results
   }
 
+  /** After `close`, lets `start` go on in the background again. */
+  reopen(): void {
+    this.#closed = false
+    this.#failures = 0
+  }
+
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)

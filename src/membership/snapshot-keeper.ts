@@ -104,6 +104,13 @@ export class SnapshotKeeper {
     await within(this.#last, LAST_WRITE_TIMEOUT_MS)
   }
 
+  /** The node has come back after a leave: members are kept again. */
+  resume(): void {
+    if (this.#state !== 'forgotten') return
+    this.#state = 'open'
+    this.handleChange()
+  }
+
   /** Writes what has changed since. Waits for the disk a second at most. */
   async close(): Promise<void> {
     clearTimeout(this.#timer)

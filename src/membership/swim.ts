@@ -8,6 +8,7 @@
 import type { HostPort } from '../address.js'
 import { unreachable } from '../errors.js'
 import type { SwimConfig } from './config.js'
+import { Contest, type NameContest } from './contest.js'
 import { Corrections } from './corrections.js'
 import type { Effect, MemberEventType } from './effects.js'
 import { Gossip } from './gossip.js'
@@ -23,10 +24,10 @@ import { Roster } from './roster.js'
 import { Self } from './self.js'
 import { SerfGuest } from './serf-guest.js'
 import type { DropReason, ExchangeResult, SwimOptions, SwimStats } from './swim-contract.js'
-import { Sync } from './sync.js'
+import { Sync, type SyncParts } from './sync.js'
 import { decodePacket } from './wire/decode.js'
 import { encodeMessage } from './wire/encode.js'
-import type { PacketMessage, StreamMessage } from './wire/messages.js'
+import type { Alive, Dead, PacketMessage, StreamMessage, Suspect } from './wire/messages.js'
 
 const REAP_INTERVAL_MS = 15_000 // Serf's ReapInterval
 /** Among the messages for agents; those that are passed on have names with a blank. */
@@ -48,6 +49,7 @@ export class Swim {
   readonly #outbound: Outbound
   readonly #corrections: Corrections
   readonly #serf: SerfGuest | undefined
+  readonly #contest: Contest
   readonly #drops: Partial<Record<DropReason, number>> = {}
   #reapAt: number
   #hasLeft = false
@@ -77,8 +79,10 @@ export class Swim {
     this.#responder = new Responder({ ...shared, self: this.#self, count: (reason) => this.count(reason) })
     const onHealed = (member: string, at: number): void => this.#healer.handleAnswer(member, at)
     const onForeignState = (state: Uint8Array, at: number): void => this.#handleForeignState(state, at)
-    const syncParts = { ...shared, self: this.#self, roster: this.#roster, payload, onHealed, onForeignState }
+    const onList: SyncParts['onList'] = (nodes, isJoinReply, at) => this.#contest.handleList(nodes, isJoinReply, at)
+    const syncParts = { ...shared, self: this.#self, roster: this.#roster, payload, onList, onHealed, onForeignState }
     this.#sync = new Sync(syncParts, now + random() * config.pushPullIntervalMs)
+    this.#contest = new Contest({ ...shared, self: this.#self, roster: this.#roster, sync: this.#sync })
     this.#healer = new Healer({ members: this.#members, roster: this.#roster, sync: this.#sync, random }, now)
     this.#reapAt = now + REAP_INTERVAL_MS
   }
@@ -104,7 +108,8 @@ export class Swim {
 
   /** How an `exchange` effect ended. */
   handleExchange(id: number, result: ExchangeResult, now: number): void {
-    if (this.#prober.handleTcpReply(id, result.ok ? result.message : undefined)) return
+    const reply = result.ok ? result.message : undefined
+    if (this.#prober.handleTcpReply(id, reply) || this.#contest.handleExchange(id, reply, now)) return
     if (!result.ok) this.#sync.handleFailure(id, result.error)
     else if (result.message?.type === 'pushPull') this.#sync.handleReply(id, result.message, now)
     else if (result.message?.type === 'err') this.#sync.handleFailure(id, `peer says: ${result.message.error}`)
@@ -118,6 +123,7 @@ export class Swim {
     if (!this.#hasLeft) this.#sync.handleTimeout(now)
     this.#responder.handleTimeout(now)
     this.#roster.handleTimeout(now)
+    this.#contest.handleTimeout(now)
     if (!this.#self.leaving) this.#healer.handleTimeout(now)
     if (this.#serf?.takeLeave(now) === true) this.#roster.leave(now)
     if (this.#reapAt <= now) {
@@ -134,12 +140,14 @@ export class Swim {
   handleStall(stallMs: number): void {
     this.#prober.extend(stallMs)
     this.#responder.extend(stallMs)
+    this.#contest.extend(stallMs)
     this.#roster.extendSuspicions(stallMs)
     this.#health.change(Math.floor(stallMs / this.#config.probeTimeoutMs))
   }
 
   /** Push/pull with an address of which nothing is known; ends with a `joined` effect that carries the returned id. */
   join(to: HostPort): number {
+    this.#contest.handleJoin()
     return this.#sync.join(to)
   }
 
@@ -176,6 +184,21 @@ export class Swim {
     this.#gossip.handleTimeout(now)
   }
 
+  /** Comes back after a leave, as what this node is now; without effect unless it left. Others hear of it by a join. */
+  rejoin(now: number): void {
+    if (!this.#self.leaving) return
+    this.#hasLeft = false
+    this.#contest.reset()
+    this.#roster.rejoin(now)
+    this.#serf?.rejoin(now)
+    this.#gossip.handleTimeout(now)
+  }
+
+  /** Whether another address claims this node's name. */
+  nameContest(now: number): NameContest {
+    return this.#contest.stateAt(now)
+  }
+
   drain(): Effect[] {
     return this.#outbound.drain()
   }
@@ -186,6 +209,7 @@ export class Swim {
     if (!this.#self.leaving) next = Math.min(next, this.#healer.nextDeadline())
     next = Math.min(next, this.#serf?.nextDeadline() ?? next)
     next = Math.min(next, this.#responder.nextDeadline() ?? next)
+    next = Math.min(next, this.#contest.nextDeadline() ?? next)
     next = Math.min(next, this.#roster.nextDeadline() ?? next)
     return Math.min(next, this.#gossip.nextDeadline() ?? next)
   }
@@ -218,19 +242,21 @@ export class Swim {
   #handleMessage(message: PacketMessage, from: HostPort, now: number): void {
     switch (message.type) {
       case 'ping':
-        this.#responder.handlePing(message, from)
+        if (!this.#contest.handlePing(message, now)) this.#responder.handlePing(message, from)
         break
       case 'indirectPing':
         this.#responder.handleIndirectPing(message, from, now)
         break
       case 'ack':
-        if (!this.#responder.handleAck(message.seqNo)) this.#prober.handleAck(message.seqNo, now)
+        if (this.#responder.handleAck(message.seqNo) || this.#contest.handleAck(message.seqNo, now)) break
+        this.#prober.handleAck(message.seqNo, now)
         break
       case 'nack':
         this.#prober.handleNack(message.seqNo)
         break
       case 'alive':
         this.#roster.handleAlive(message, now)
+        if (this.#members.isFlooded && this.#members.hasVerifiedAt(from)) this.#members.vouch(message.node)
         break
       case 'suspect':
         this.#roster.handleSuspect(message, now)
@@ -276,7 +302,7 @@ export class Swim {
       case 'pushPull':
         return this.#sync.handleRequest(message, from, now)
       case 'ping':
-        return this.#responder.answerTcpPing(message)
+        return this.#contest.handlePing(message, now) ? undefined : this.#responder.answerTcpPing(message)
       case 'user':
         this.#handleUser(message.payload, now)
         return undefined
@@ -311,11 +337,13 @@ export class Swim {
       health: this.#health,
       output: {
         rumour: (message, own, now) => {
-          const ourLeave = message.type === 'dead' && message.node === this.#self.name
+          const ourLeave = message.type === 'dead' && message.node === this.#self.name && this.#self.leaving
           const onSpread = ourLeave ? () => this.#becomeLeft() : undefined
-          this.#gossip.addRumour({ key: message.node, bytes: encodeMessage(message), own }, now, onSpread)
+          this.#gossip.addRumour({ key: keyOf(message), bytes: encodeMessage(message), own }, now, onSpread)
         },
         warn: (entry, suspect) => this.#outbound.sendParts(entry, [encodeMessage(suspect)]),
+        tell: (to, message, now) => this.#corrections.tell(to, message, now),
+        rival: (alive, now) => this.#contest.handleClaim(alive, now),
         event: (type, entry, now) => this.#event(type, entry, now),
         notice: (notice) => this.#outbound.notice(notice),
         count: (reason) => this.count(reason),
@@ -340,4 +368,9 @@ export class Swim {
     const send = (to: MemberEntry, messages: readonly Uint8Array[]): void => this.#outbound.sendParts(to, messages)
     return new Gossip({ config: this.#config, members: this.#members, self: name, counts: this.#roster, send }, now)
   }
+}
+
+/** One rumour about a member at a time; but that it left may have to go ahead of its return at another address. */
+function keyOf(message: Alive | Suspect | Dead): string {
+  return message.type === 'dead' && message.from === message.node ? `\u0000left ${message.node}` : message.node
 }

@@ -8,6 +8,7 @@ import { EMPTY_BYTES } from '../bytes.js'
 import type { SwimConfig } from './config.js'
 import { isShoalNode, type MemberEntry, TAG_BOOT_ID } from './member.js'
 import type { Members } from './members.js'
+import { mergeList } from './merge.js'
 import type { Outbound } from './outbound.js'
 import { isShoalPayload, type PayloadHandler } from './payload.js'
 import type { Roster } from './roster.js'
@@ -27,6 +28,8 @@ export interface SyncParts {
   readonly outbound: Outbound
   /** User state of a member that is no shoal node. */
   readonly onForeignState: (state: Uint8Array, now: number) => void
+  /** The other side's list, before it is merged. */
+  readonly onList: (nodes: readonly PushNodeState[], isJoinReply: boolean, now: number) => void
   /** A member that we held for dead has answered. */
   readonly onHealed: (name: string, now: number) => void
 }
@@ -46,6 +49,7 @@ const EXCHANGES_MAX = 64
  * member we joined by may have been new itself, as in a cold start, and user state that it lacked is not gossiped to us.
  */
 const AFTER_JOIN_MS = 1_000
+const HURRY_MS = 2_000
 
 export class Sync {
   readonly #parts: SyncParts
@@ -65,6 +69,23 @@ export class Sync {
   /** Starts an exchange with an address of which nothing need be known. The end is reported by a `joined` effect. */
   join(to: HostPort): number {
     return this.#start({ to, reported: true, peer: undefined, healing: false }, this.#requestFor(undefined, true))
+  }
+
+  /** Joins of ours are under way. */
+  get isJoining(): boolean {
+    for (const { reported } of this.#exchanges.values()) if (reported) return true
+    return false
+  }
+
+  /** The same as a join of somebody whom we need not join: each is to learn of the other. */
+  meet(to: HostPort): void {
+    this.#start({ to, reported: false, peer: undefined, healing: true }, this.#requestFor(undefined, false))
+  }
+
+  /** There is reason to look again before the regular time. */
+  hurry(now: number): void {
+    this.#intervalMs = AFTER_JOIN_MS
+    this.#tickAt = Math.min(this.#tickAt, now + HURRY_MS)
   }
 
   /** Starts an exchange with a member, unless one with it is under way. */
@@ -87,10 +108,13 @@ export class Sync {
   handleTimeout(now: number): void {
     if (this.#tickAt > now) return
     const { config, members, roster, self } = this.#parts
-    const regularMs = pushPullIntervalMs(config.pushPullIntervalMs, roster.liveCount)
+    const regularMs = pushPullIntervalMs(config.pushPullIntervalMs, roster.scale)
     this.#intervalMs = Math.min(2 * this.#intervalMs, regularMs)
     this.#tickAt = now + this.#intervalMs
-    const [peer] = members.pick(1, (entry) => entry.state === 'alive' && entry.name !== self.name)
+    const [peer] = members.pick(
+      1,
+      (entry) => entry.state === 'alive' && entry.name !== self.name && members.trusts(entry),
+    )
     if (peer !== undefined) this.syncWith(peer)
   }
 
@@ -102,7 +126,9 @@ export class Sync {
       nodes: this.#localNodes(),
       userState: this.#replyState(request),
     })
+    this.#parts.onList(request.nodes, false, now)
     this.#merge(request, formatHostPort(from), now)
+    this.#verifySender(request, from)
     return reply
   }
 
@@ -111,7 +137,10 @@ export class Sync {
     const exchange = this.#exchanges.get(id)
     if (exchange === undefined) return false
     this.#exchanges.delete(id)
+    this.#parts.onList(reply.nodes, exchange.reported, now)
     const { rejected, rest } = this.#merge(reply, formatHostPort(exchange.to), now)
+    this.#verifyAt(exchange)
+    for (const { name } of reply.nodes) this.#parts.members.vouch(name)
     if (rest !== undefined) this.#sendRest(exchange.to, rest)
     if (exchange.healing && exchange.peer !== undefined) this.#parts.onHealed(exchange.peer, now)
     if (exchange.reported) {
@@ -172,8 +201,23 @@ export class Sync {
     const isOurs = isShoalPayload(remote.userState)
     // First, so that nobody in the list is asked for what is known by now.
     if (!isOurs && remote.userState.length > 0) this.#parts.onForeignState(remote.userState, now)
-    roster.merge(remote.nodes, now)
+    mergeList(remote.nodes, roster, this.#parts.self.name, now)
     return { rejected: undefined, rest: isOurs ? payload?.mergeState(remote.userState) : undefined }
+  }
+
+  /** Whoever opens a stream shows that it is at its address: our kind names itself first, and a joiner alone. */
+  #verifySender({ nodes: [first] }: PushPull, from: HostPort): void {
+    const entry = first === undefined ? undefined : this.#parts.members.get(first.name)
+    if (entry?.host === from.host) this.#parts.members.verify(entry)
+  }
+
+  /** Whoever replies is there. Of one that we joined only the address is known. */
+  #verifyAt({ peer, to }: Exchange): void {
+    const { members } = this.#parts
+    const known = peer === undefined ? undefined : members.get(peer)
+    if (known !== undefined) members.verify(known)
+    else
+      for (const entry of members.values()) if (entry.host === to.host && entry.port === to.port) members.verify(entry)
   }
 
   #sendRest(to: HostPort, payload: Uint8Array): void {
@@ -184,7 +228,8 @@ export class Sync {
 
   #localNodes(): PushNodeState[] {
     const nodes: PushNodeState[] = []
-    for (const entry of this.#parts.members.values()) nodes.push(toPushNode(entry))
+    const { members } = this.#parts
+    for (const entry of members.values()) if (members.trusts(entry)) nodes.push(toPushNode(entry))
     return nodes
   }
 }

@@ -30,6 +30,9 @@ const BEHIND_INTERVAL_MS = 1_000
 /** A rival for our boot id is outbid at most this often: two nodes with one name must not race each other. */
 const RAISE_INTERVAL_MS = 10_000
 
+/** So long it takes to find out that the rival is another node that lives: boot ids must not move then. */
+const RIVAL_SETTLE_MS = 1_000
+
 const log = debug('shoal:registry')
 
 export class ClusterLink {
@@ -40,6 +43,7 @@ export class ClusterLink {
   #flushing = false
   #behindTimer: NodeJS.Timeout | undefined
   #raisedAt = Number.NEGATIVE_INFINITY
+  #rivalSeenAt: number | undefined
 
   constructor(parts: ClusterLinkParts, bootId: string) {
     this.#parts = parts
@@ -129,13 +133,19 @@ export class ClusterLink {
 
   #catchUp(): void {
     for (const node of this.#parts.registry.behind()) this.#membership?.syncWith(node)
+    if (this.#membership !== undefined) this.#outbidRival(this.#membership)
   }
 
-  /** Somebody ascribes a later boot to our name, after a clock was set back for one: go above it. */
+  /**
+   * Somebody ascribes a later boot to our name, after a clock was set back for one: go above it. Not while another node
+   * lives under our name, for then the older boot keeps it.
+   */
   #outbidRival(membership: Membership): void {
     const rival = this.#parts.registry.rivalBootId()
     const now = monotonicMs()
+    this.#rivalSeenAt = rival === undefined ? undefined : (this.#rivalSeenAt ?? now)
     if (rival === undefined || now - this.#raisedAt < RAISE_INTERVAL_MS) return
+    if (now - (this.#rivalSeenAt ?? now) < RIVAL_SETTLE_MS || membership.nameContest() !== 'none') return
     const raised = raisedBootId(rival, this.#parts.random)
     if (raised === undefined) return
     log('boot id %s is outbid by %s, now %s', this.#bootId, rival, raised)

@@ -112,6 +112,11 @@ export class ProvidedServices {
     return drained.every((isEmpty) => isEmpty)
   }
 
+  /** The node comes back after a leave, which has stopped them: they are to be provided again. */
+  removeAll(): void {
+    for (const registration of [...this.#registrations.values()]) registration.remove()
+  }
+
   /** Runs the stop hooks of all of them, at most 10 s; what they answer to calls, and what is listed, stays as it is. */
   async shutDown(): Promise<void> {
     await Promise.all([...this.#registrations.values()].map((registration) => registration.shutDown()))

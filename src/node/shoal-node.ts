@@ -3,7 +3,7 @@
  * passed on to the module that knows it. How it is put together is decided in `node.ts`.
  */
 import { ShoalError } from '../errors.js'
-import type { JoinResult, Member, MemberEvent, Membership } from '../membership/index.js'
+import { type JoinResult, type Member, type MemberEvent, Membership } from '../membership/index.js'
 import {
   type Instance,
   type Registry,
@@ -62,7 +62,7 @@ export interface LeaveOptions {
 }
 
 /** A leave that the others did not take in by then is given up. */
-const LEAVE_TIMEOUT_MS = 2_000
+export const LEAVE_TIMEOUT_MS = 2_000
 const DEFAULT_WAIT_MS = 10_000
 const DEFAULT_DRAIN_MS = 5_000
 /** `setTimeout` would fire at once above it. */
@@ -125,7 +125,9 @@ export class ShoalNode implements AsyncDisposable {
   async provide(service: string, impl: object, options?: ProvideOptions): Promise<Registration>
   async provide(service: ServiceRef, impl: object, options: ProvideOptions = {}): Promise<Registration> {
     this.#assertOpen()
-    if (this.#leaving !== undefined) throw new ShoalError('CLOSED', `node '${this.name}' is leaving its cluster`)
+    if (this.#leaving !== undefined) {
+      throw new ShoalError('CLOSED', `node '${this.name}' is leaving its cluster, or has left it; 'join' comes back`)
+    }
     return this.#services.provide(service, impl, options)
   }
 
@@ -224,8 +226,20 @@ export class ShoalNode implements AsyncDisposable {
     return this
   }
 
-  /** One pass over these seeds, each reported; they do not become permanent. Throws INVALID_OPTION for what is no seed. */
+  /**
+   * One pass over these seeds, each reported; they do not become permanent. After `leave`, which it lets finish, the node
+   * comes back, also with `[]` if it has permanent seeds; its services are to be provided again. Rejects INVALID_OPTION
+   * for what is no seed, changing nothing.
+   */
   async join(seeds: readonly string[]): Promise<readonly JoinResult[]> {
+    this.#assertOpen()
+    Membership.assertSeeds(seeds)
+    for (let leaving = this.#leaving; leaving !== undefined; leaving = this.#leaving) {
+      await leaving
+      if (this.#leaving !== leaving) continue // back already by another call, or leaving again
+      this.#leaving = undefined
+      this.#services.removeAll()
+    }
     this.#assertOpen()
     return this.#membership.join(seeds)
   }
@@ -252,8 +266,8 @@ export class ShoalNode implements AsyncDisposable {
   }
 
   /**
-   * Leaves the cluster: delists all services, lets running calls finish, tells the others. Calls can still be made until
-   * `close`. A second call gives the same promise.
+   * Leaves the cluster: delists all services, lets running calls finish, tells the others, stops the services. Calls can
+   * still be made until `close`, and `join` comes back. A second call before that gives the same promise.
    */
   leave(options: LeaveOptions = {}): Promise<void> {
     this.#leaving ??= this.#leave(options.drain ?? DEFAULT_DRAIN_MS)

@@ -7,7 +7,7 @@ import type { HostPort } from '../../src/address.js'
 import { formatHostPort, ipToBytes } from '../../src/address.js'
 import { unreachable } from '../../src/errors.js'
 import type { SwimConfig } from '../../src/membership/config.js'
-import type { Effect, MemberEvent } from '../../src/membership/effects.js'
+import type { Effect, MemberEvent, Notice } from '../../src/membership/effects.js'
 import type { Envelope } from '../../src/membership/envelope.js'
 import { TAG_BOOT_ID, TAG_RPC_ADDRESS } from '../../src/membership/member.js'
 import { Swim } from '../../src/membership/swim.js'
@@ -33,6 +33,7 @@ export interface SimNodeParts {
   /** Wall clock minus virtual clock, in ms. */
   readonly wallOffsetMs: number
   readonly observe: Observer
+  readonly onNotice?: (notice: Notice) => void
   /** Its leave has been told, and it is gone. */
   readonly onGone: () => void
 }
@@ -191,6 +192,11 @@ export class SimNode implements Endpoint {
     return this.#swim.member(name)?.state
   }
 
+  /** Where it takes this member to be. */
+  addressOf(name: string): string | undefined {
+    return this.#swim.member(name)?.address
+  }
+
   /** Alive and suspect members, itself included. */
   get liveCount(): number {
     return this.#swim.stats().live
@@ -297,6 +303,7 @@ export class SimNode implements Endpoint {
         this.#goAway()
         break
       case 'notice':
+        this.#parts.onNotice?.(effect.notice)
         break
       default:
         unreachable(effect)

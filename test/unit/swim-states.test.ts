@@ -265,9 +265,10 @@ it('an incarnation near the end of its range is neither applied nor relayed nor 
   expect(h.swim.member('b')?.incarnation).toBe(mad - 1)
 })
 
-it('a full table takes no new names, counts them and still hears of known ones', () => {
+it('a table full of verified members takes no new names, counts them and still hears of known ones', () => {
   const h = new SwimHarness({ config: { memberMax: 3, pushPullIntervalMs: 1e9 } })
   h.settleWith('a', 'b')
+  h.advance(3_000) // both are probed
   h.receive('c', h.alive('c'))
   expect(h.swim.member('c')).toBeUndefined()
   expect(h.swim.stats().drops['members-full']).toBe(1)

@@ -1,0 +1,114 @@
+/** Forged records in any number: what they may cost, and what not. */
+import { expect, it } from 'vitest'
+import { encodeCompound } from '../../src/membership/wire/compound.js'
+import { encodeMessage } from '../../src/membership/wire/encode.js'
+import { SwimHarness } from '../support/swim-harness.js'
+
+const REAL = ['a', 'b', 'c', 'd']
+
+function cluster(memberMax?: number): SwimHarness {
+  const h = new SwimHarness({ config: { pushPullIntervalMs: 1e9, ...(memberMax === undefined ? {} : { memberMax }) } })
+  h.settleWith(...REAL)
+  h.advance(8_000) // each was probed, and has answered
+  h.clear()
+  return h
+}
+
+/** Alive records of names that never were, in packets of twenty. */
+function flood(h: SwimHarness, count: number, first: number = 0): void {
+  for (let i = first; i < first + count; i += 20) {
+    const names = Array.from({ length: Math.min(20, first + count - i) }, (_, j) => i + j)
+    const records = names.map((n) =>
+      encodeMessage({
+        ...h.alive('a'),
+        node: `phantom-${n}`,
+        addr: Uint8Array.of(10, 99, n >> 8, n),
+        port: 1 + (n >> 16),
+      }),
+    )
+    h.receiveBytes('x', encodeCompound(records))
+    if (i % 2_000 === 0 && i > 0) h.clear() // what it sent and told is not the test's to keep
+  }
+}
+
+it('a hundred thousand forged names fill the table to its limit, and cost no real member its place', () => {
+  const h = cluster()
+  flood(h, 100_000)
+  expect(h.swim.members()).toHaveLength(h.config.memberMax)
+  expect(REAL.map((name) => h.state(name))).toEqual(REAL.map(() => 'alive'))
+  expect(h.swim.stats().queued.rumours).toBeLessThanOrEqual(h.config.queueMax)
+})
+
+it('names that nobody answers to give way to new ones, and say so', () => {
+  const h = cluster(10)
+  flood(h, 5)
+  h.clear()
+  flood(h, 2, 5)
+  expect(h.events.map(({ type, member }) => `${type} ${member.name.split('-')[0]}`)).toEqual([
+    'reap phantom',
+    'join phantom',
+    'reap phantom',
+    'join phantom',
+  ])
+  expect(h.swim.stats().live).toBe(10)
+})
+
+it('an honest node joins during a flood, and keeps its place once it was heard', () => {
+  const h = cluster(100)
+  flood(h, 1_000)
+  h.receive('new', h.alive('new'))
+  expect(h.state('new')).toBe('alive')
+  h.receive('new', { type: 'ping', seqNo: 1, node: 'me', source: { ...h.alive('new'), node: 'new' } })
+  flood(h, 1_000, 1_000)
+  expect(h.state('new')).toBe('alive')
+})
+
+it('a ping that names another address than it comes from makes nobody real', () => {
+  const h = cluster(10)
+  flood(h, 5)
+  const forged = { ...h.alive('a'), node: 'phantom-0' }
+  h.receive('x', { type: 'ping', seqNo: 1, node: 'me', source: forged })
+  flood(h, 200, 5)
+  expect(h.state('phantom-0')).toBeUndefined()
+})
+
+it('in a flood every other probe is for a real member, and rumours about forged names are not passed on', () => {
+  const h = cluster(100)
+  flood(h, 1_000)
+  h.advance(1_000)
+  h.clear()
+  flood(h, 20, 1_000)
+  h.advance(20_000)
+  const probed = h.sent('ping').map(({ message }) => message.node)
+  expect(probed.filter((name) => REAL.includes(name)).length).toBeGreaterThanOrEqual(8)
+  const names = h.sent('alive').map(({ message }) => message.node)
+  expect(names.filter((name) => name >= 'phantom-1000')).toEqual([])
+})
+
+it('a forged name dies of its silence and is forgotten within minutes, a real one is kept for a day', () => {
+  const h = cluster()
+  flood(h, 3)
+  h.receive('a', h.dead('d', 1, 'a'))
+  h.answering.delete('d')
+  h.advance(600_000)
+  expect(
+    h.swim
+      .members()
+      .map(({ name }) => name)
+      .sort(),
+  ).toEqual(['a', 'b', 'c', 'd', 'me'])
+  expect(h.state('d')).toBe('dead')
+  expect(h.events.filter(({ member }) => member.name === 'phantom-1').map(({ type }) => type)).toEqual([
+    'join',
+    'suspect',
+    'dead',
+    'reap',
+  ])
+})
+
+it('a table of real members turns new names away until one of them is forgotten', () => {
+  const h = cluster(5)
+  flood(h, 3)
+  expect(h.swim.stats().drops['members-full']).toBe(3)
+  expect(h.swim.members()).toHaveLength(5)
+})
