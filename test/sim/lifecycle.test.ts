@@ -78,25 +78,25 @@ it('the dead and the left are forgotten once by everybody and do not come back f
     gossipIntervalMs: 5_000,
     gossipToTheDeadMs: 600_000,
   })
-  const nodes = lives.form(7)
+  const nodes = lives.form(5)
   const [first] = nodes as [Life]
   for (const { node } of nodes) node.forgetSeeds() // they only cost time here
   lives.run(300_000)
-  const heal = lives.cut(nodes.slice(0, 2)) // so that they notice at different times
-  lives.crash(nodes[5]!)
+  const heal = lives.cut(nodes.slice(0, 1)) // so that they notice at different times
+  lives.crash(nodes[3]!)
   lives.run(1_000)
-  nodes[6]!.node.leave()
+  nodes[4]!.node.leave()
   lives.run(HOUR_MS)
   heal()
   lives.run(21 * HOUR_MS)
   const late = lives.start('late', { host: 99, seeds: [first] })
   lives.run(5 * HOUR_MS)
-  for (const observer of nodes.slice(0, 5)) {
+  for (const observer of nodes.slice(0, 3)) {
     const names = observer.node.members().map(({ name }) => name)
-    expect(names.sort()).toEqual(['late', 'n0', 'n1', 'n2', 'n3', 'n4'])
-    expect(lives.events(observer, 'n5').filter((event) => event === 'reap')).toEqual(['reap'])
-    for (const gone of ['n5', 'n6']) expect(lives.events(observer, gone).at(-1)).toBe('reap')
-    expect(lives.events(observer, 'n6').filter((event) => event === 'reap')).toEqual(['reap'])
+    expect(names.sort()).toEqual(['late', 'n0', 'n1', 'n2'])
+    expect(lives.events(observer, 'n3').filter((event) => event === 'reap')).toEqual(['reap'])
+    for (const gone of ['n3', 'n4']) expect(lives.events(observer, gone).at(-1)).toBe('reap')
+    expect(lives.events(observer, 'n4').filter((event) => event === 'reap')).toEqual(['reap'])
   }
-  expect([...lives.events(late, 'n5'), ...lives.events(late, 'n6')]).toEqual([])
-})
+  expect([...lives.events(late, 'n3'), ...lives.events(late, 'n4')]).toEqual([])
+}, 120_000)

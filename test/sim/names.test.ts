@@ -4,6 +4,7 @@ import { type Life, Lives } from './lives.js'
 
 const SEEDS = Array.from({ length: 8 }, (_, i) => i + 1)
 const LOSSES = [0, 0.2]
+const RECLAIM_MS = 30_000
 
 /** Everybody sees exactly these alive, each where it is and in its present boot. */
 function agrees(lives: Lives): (observer: Life) => boolean {
@@ -35,7 +36,10 @@ describe.each(LOSSES)('with %f of the packets lost', (lossRate) => {
       lives.run(20_000)
       expect(again.ended, `seed ${seed}`).toBe(false)
     }
-    expect(Math.max(...took)).toBeLessThan(lossRate === 0 ? 4_000 : 15_000)
+    took.sort((one, other) => one - other)
+    expect(took[took.length >> 1]).toBeLessThan(4_000)
+    // With loss the death may be seen before the name is settled; then it has to be waited for.
+    expect(took.at(-1)).toBeLessThan(lossRate === 0 ? 4_000 : RECLAIM_MS + 15_000)
   })
 
   it('after its death was seen it is back when the name may be taken over, and not long after', () => {
