@@ -6,7 +6,15 @@ import { hostname } from 'node:os'
 import { formatHostPort } from './address.js'
 import { monotonicMs, wallMs } from './clock.js'
 import { ShoalError } from './errors.js'
-import { isLoopback, type JoinResult, Membership, resolveAdvertise, resolveBind } from './membership/index.js'
+import {
+  broadcastRoom,
+  faultOf,
+  isLoopback,
+  type JoinResult,
+  Membership,
+  resolveAdvertise,
+  resolveBind,
+} from './membership/index.js'
 import { ClusterLink } from './node/cluster-link.js'
 import { Emitter } from './node/emitter.js'
 import { HealthEndpoint } from './node/health-endpoint.js'
@@ -19,6 +27,8 @@ import { Rpc } from './rpc/index.js'
 const FIRST_PASS_MS = 3_000
 /** Seeds that the error names when none answered. */
 const REASONS_MAX = 8
+/** Of one service change in a packet: rumours of members need some of it too. */
+const REGISTRY_BYTES_MAX = 1_200
 
 /**
  * Starts a node: resolves when its sockets are bound and a seed, or a member that the snapshot remembers, has answered,
@@ -39,6 +49,7 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
     bootId,
     rpcAddress: '',
     random,
+    packetBytesMax: Math.min(REGISTRY_BYTES_MAX, broadcastRoomFor(options)),
     pending: (node) => rpc.pending(node),
     rttMs: (node) => link.rttMs(node),
   })
@@ -86,6 +97,14 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
     await endpoint?.close()
     throw error
   }
+}
+
+function broadcastRoomFor({ cluster, profile, tuning }: ResolvedOptions): number {
+  return broadcastRoom({
+    cluster,
+    ...(profile === undefined ? {} : { profile }),
+    ...(tuning === undefined ? {} : { tuning }),
+  })
 }
 
 let warned = false
@@ -142,8 +161,13 @@ function startMembership({ options, link, rpcAddress, onFault }: Starting): Prom
     tags: link.tags(rpcAddress),
     payload: link.payload(),
     onEvent: (event) => link.handleMember(event),
+    compress: options.compress,
+    ...(options.allow === undefined ? {} : { allow: options.allow }),
+    ...(options.admitMember === undefined ? {} : { admitMember: options.admitMember }),
+    ...(options.admitMerge === undefined ? {} : { admitMerge: options.admitMerge }),
     onNotice: (notice) => {
-      if (notice.kind !== 'foreign-self') onFault(new Error(JSON.stringify(notice)))
+      const fault = faultOf(notice)
+      if (fault !== undefined) onFault(fault)
     },
   })
 }

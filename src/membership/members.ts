@@ -2,11 +2,14 @@
  * The member table: by name, and as the shuffled probe list in which each member comes up once a round (SWIM 4.3).
  * Bounded. Decides nothing about states.
  */
+import type { HostPort } from '../address.js'
 import { type Random, randomInt, shuffle } from '../random.js'
 import { isLive, type MemberEntry } from './member.js'
 
 /** In a larger table fewer than asked for will do, as long as there is one. */
 const WALK_ALL_MAX = 64
+/** A full table must not cost a walk through all of it for each name that comes in. */
+const EVICTION_LOOKS = 64
 
 export class Members {
   readonly #random: Random
@@ -15,6 +18,7 @@ export class Members {
   readonly #probeList: MemberEntry[] = []
   #probeIndex = 0
   #gossipIndex = 0
+  #evictIndex = 0
 
   constructor(random: Random, limit: number) {
     this.#random = random
@@ -103,9 +107,35 @@ export class Members {
     return picked
   }
 
+  /**
+   * Whom to forget when the table is full: of the next few that are dead or left one that never proved its address, else
+   * the one that is so for longest. Undefined when none of them is: the living stay.
+   */
+  evictable(): MemberEntry | undefined {
+    let found: MemberEntry | undefined
+    for (let looked = 0; looked < EVICTION_LOOKS; looked++) {
+      this.#evictIndex = (this.#evictIndex + 1) % this.#probeList.length
+      const entry = this.#probeList[this.#evictIndex]
+      if (entry !== undefined && !isLive(entry) && (found === undefined || goesBefore(entry, found))) found = entry
+    }
+    return found
+  }
+
+  /** A member that has shown that it is at this address. */
+  provenAt({ host, port }: HostPort): MemberEntry | undefined {
+    for (const entry of this.#byName.values()) {
+      if (entry.proven && entry.port === port && entry.host === host) return entry
+    }
+    return undefined
+  }
+
   count(accepts: (entry: MemberEntry) => boolean): number {
     let count = 0
     for (const entry of this.#byName.values()) if (accepts(entry)) count++
     return count
   }
+}
+
+function goesBefore(a: MemberEntry, b: MemberEntry): boolean {
+  return a.proven === b.proven ? a.stateAt < b.stateAt : !a.proven
 }

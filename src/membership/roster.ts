@@ -21,6 +21,8 @@ export interface RosterOutput {
   readonly rumour: (message: Alive | Suspect | Dead, own: boolean, now: number) => void
   /** Tell the suspect itself: whoever could not be reached when it was accused may be by now, and refute. */
   readonly warn: (entry: MemberEntry, suspect: Suspect) => void
+  /** Whether the record of another may be applied now. */
+  readonly permits: (alive: Alive, known: MemberEntry | undefined, now: number) => boolean
   readonly event: (type: MemberEventType, entry: MemberEntry, now: number) => void
   readonly notice: (notice: Notice) => void
   readonly count: (reason: 'bad-incarnation' | 'members-full' | 'address-conflict') => void
@@ -86,17 +88,22 @@ export class Roster {
       this.#handleOwnAlive(alive, now)
       return
     }
-    const entry = this.#members.get(alive.node) ?? this.#addUnknown(alive, now)
+    const known = this.#members.get(alive.node)
+    if (known !== undefined && !this.#isNews(alive, known, now)) return
+    if (!this.#output.permits(alive, known, now)) return
+    const entry = known ?? this.#addUnknown(alive, now)
     if (entry === undefined) return
-    const moved = alive.port !== entry.port || !equalBytes(alive.addr, entry.addr)
-    if (moved && !mayMove(entry, this.#config.deadNodeReclaimMs, now)) {
-      // Only a newer claim is worth a word: old rumours of a former address pass by in silence.
-      if (alive.incarnation > entry.incarnation) this.#reportConflict(entry, now)
-      return
-    }
-    if (!moved && !supersedes({ state: 'alive', incarnation: alive.incarnation }, entry)) return
     this.#becomeAlive(entry, alive, now)
     this.#output.rumour(alive, false, now)
+  }
+
+  #isNews(alive: Alive, entry: MemberEntry, now: number): boolean {
+    const moved = alive.port !== entry.port || !equalBytes(alive.addr, entry.addr)
+    if (!moved) return supersedes({ state: 'alive', incarnation: alive.incarnation }, entry)
+    if (mayMove(entry, this.#config.deadNodeReclaimMs, now)) return true
+    // Only a newer claim is worth a word: old rumours of a former address pass by in silence.
+    if (alive.incarnation > entry.incarnation) this.#reportConflict(entry, now)
+    return false
   }
 
   handleSuspect(suspect: Suspect, now: number): void {
@@ -206,10 +213,13 @@ export class Roster {
   reap(now: number): void {
     for (const entry of [...this.#members.values()]) {
       if (isLive(entry) || entry.name === this.#self.name) continue
-      if (now - entry.stateAt < this.#config.reapAfterMs) continue
-      this.#members.delete(entry.name)
-      this.#output.event('reap', entry, now)
+      if (now - entry.stateAt >= this.#config.reapAfterMs) this.#forget(entry, now)
     }
+  }
+
+  #forget(entry: MemberEntry, now: number): void {
+    this.#members.delete(entry.name)
+    this.#output.event('reap', entry, now)
   }
 
   #isSane(incarnation: number): boolean {
@@ -221,6 +231,11 @@ export class Roster {
   #addUnknown(alive: Alive, now: number): MemberEntry | undefined {
     const entry = createEntry(alive.node, alive, now)
     if (this.#members.add(entry)) return entry
+    const evicted = this.#members.evictable()
+    if (evicted !== undefined && evicted.name !== this.#self.name) {
+      this.#forget(evicted, now)
+      if (this.#members.add(entry)) return entry
+    }
     this.#output.count('members-full')
     return undefined
   }

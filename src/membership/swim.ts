@@ -7,9 +7,11 @@
  */
 import type { HostPort } from '../address.js'
 import { unreachable } from '../errors.js'
+import { Allowance } from './allowance.js'
 import type { SwimConfig } from './config.js'
 import { Corrections } from './corrections.js'
 import type { Effect, MemberEventType } from './effects.js'
+import { Gatekeeper } from './gatekeeper.js'
 import { Gossip } from './gossip.js'
 import { Healer } from './healer.js'
 import { LocalHealth } from './local-health.js'
@@ -17,6 +19,7 @@ import { isLive, isShoalNode, type Member, type MemberEntry, snapshotOf } from '
 import { Members } from './members.js'
 import { Outbound } from './outbound.js'
 import { type Broadcast, isShoalPayload, type PayloadHandler } from './payload.js'
+import { Pinger } from './pinger.js'
 import { Prober } from './probe.js'
 import { Responder } from './responder.js'
 import { Roster } from './roster.js'
@@ -24,13 +27,16 @@ import { Self } from './self.js'
 import { SerfGuest } from './serf-guest.js'
 import type { DropReason, ExchangeResult, SwimOptions, SwimStats } from './swim-contract.js'
 import { Sync } from './sync.js'
+import { Verdicts } from './verdicts.js'
 import { decodePacket } from './wire/decode.js'
 import { encodeMessage } from './wire/encode.js'
-import type { PacketMessage, StreamMessage } from './wire/messages.js'
+import type { PacketMessage, PushPull, StreamMessage } from './wire/messages.js'
 
 const REAP_INTERVAL_MS = 15_000 // Serf's ReapInterval
 /** Among the messages for agents; those that are passed on have names with a blank. */
 const OWN_INTENT = 'own'
+/** A hook has so long, and never more than half of what the peer waits on its stream. */
+const VERDICT_MS_MAX = 5_000
 
 export class Swim {
   readonly #config: SwimConfig
@@ -43,11 +49,15 @@ export class Swim {
   readonly #gossip: Gossip
   readonly #prober: Prober
   readonly #responder: Responder
+  readonly #pinger: Pinger
+  readonly #verdicts: Verdicts
+  readonly #gatekeeper: Gatekeeper
   readonly #sync: Sync
   readonly #healer: Healer
   readonly #outbound: Outbound
   readonly #corrections: Corrections
   readonly #serf: SerfGuest | undefined
+  readonly #allowance = new Allowance()
   readonly #drops: Partial<Record<DropReason, number>> = {}
   #reapAt: number
   #hasLeft = false
@@ -65,7 +75,10 @@ export class Swim {
       self: this.#self,
       piggyback: (target, budget) => this.#gossip.piggyback(target, budget),
     })
-    this.#corrections = new Corrections(this.#members, this.#outbound, now)
+    this.#verdicts = new Verdicts(this.#outbound, Math.min(VERDICT_MS_MAX, config.streamTimeoutMs / 2))
+    this.#gatekeeper = this.#createGatekeeper(options)
+    const answering = { members: this.#members, outbound: this.#outbound, allowance: this.#allowance }
+    this.#corrections = new Corrections(answering, now)
     this.#serf = options.amongSerf === true ? this.#createSerfGuest() : undefined
     this.#roster = this.#createRoster()
     this.#gossip = this.#createGossip(now)
@@ -74,12 +87,18 @@ export class Swim {
     const suspectAnsweredByTcp = (target: MemberEntry): void => this.#sync.heal(target)
     const proberParts = { ...shared, self: name, failed, suspectAnsweredByTcp }
     this.#prober = new Prober(proberParts, now + random() * config.probeIntervalMs)
-    this.#responder = new Responder({ ...shared, self: this.#self, count: (reason) => this.count(reason) })
+    const count = (reason: DropReason): void => this.count(reason)
+    this.#responder = new Responder({ ...shared, self: this.#self, allowance: this.#allowance, count }, now)
     const onHealed = (member: string, at: number): void => this.#healer.handleAnswer(member, at)
     const onForeignState = (state: Uint8Array, at: number): void => this.#handleForeignState(state, at)
-    const syncParts = { ...shared, self: this.#self, roster: this.#roster, payload, onHealed, onForeignState }
+    const verdicts = options.asks?.merges === true ? this.#verdicts : undefined
+    const { wallOffsetMs } = options
+    const reports = { onHealed, onForeignState }
+    const syncParts = { ...shared, ...reports, self: this.#self, roster: this.#roster, payload, verdicts, wallOffsetMs }
     this.#sync = new Sync(syncParts, now + random() * config.pushPullIntervalMs)
     this.#healer = new Healer({ members: this.#members, roster: this.#roster, sync: this.#sync, random }, now)
+    const resurrected = (entry: MemberEntry): void => this.#sync.heal(entry)
+    this.#pinger = new Pinger({ outbound: this.#outbound, prober: this.#prober, resurrected })
     this.#reapAt = now + REAP_INTERVAL_MS
   }
 
@@ -92,13 +111,16 @@ export class Swim {
   handlePacket(bytes: Uint8Array, from: HostPort, now: number): void {
     const { messages, drops } = decodePacket(bytes)
     for (const drop of drops) this.count(drop)
+    this.#allowance.begin(bytes.length)
     for (const message of messages) this.#handleMessage(message, from, now)
     this.#gossip.handleTimeout(now)
   }
 
-  /** A whole message on an accepted stream. It is answered by exactly one `reply` effect. */
+  /** A whole message on an accepted stream. It is answered by exactly one `reply` effect, after a hook's verdict for some. */
   handleStream(stream: number, message: StreamMessage, from: HostPort, now: number): void {
-    this.#outbound.emit({ type: 'reply', stream, bytes: this.#answerStream(message, from, now) })
+    const reply = (bytes: Uint8Array | undefined): void => this.#outbound.emit({ type: 'reply', stream, bytes })
+    if (message.type === 'pushPull') this.#sync.handleRequest({ request: message, from, reply }, now)
+    else reply(this.#answerStream(message, now))
     this.#gossip.handleTimeout(now)
   }
 
@@ -112,7 +134,15 @@ export class Swim {
     this.#gossip.handleTimeout(now)
   }
 
+  /** What the user's hook said; `refusal` is its reason, undefined a yes. Too late it is let pass. */
+  handleVerdict(id: number, refusal: string | undefined, now: number): void {
+    this.#verdicts.handleVerdict(id, refusal, now)
+    this.#gossip.handleTimeout(now)
+  }
+
   handleTimeout(now: number): void {
+    this.#pinger.handleTimeout(now)
+    this.#verdicts.handleTimeout(now)
     // Nobody tells one that has left what happens: from then on it judges nobody and spreads no more of what it knows.
     if (!this.#hasLeft) this.#prober.handleTimeout(now)
     if (!this.#hasLeft) this.#sync.handleTimeout(now)
@@ -134,6 +164,7 @@ export class Swim {
   handleStall(stallMs: number): void {
     this.#prober.extend(stallMs)
     this.#responder.extend(stallMs)
+    this.#pinger.extend(stallMs)
     this.#roster.extendSuspicions(stallMs)
     this.#health.change(Math.floor(stallMs / this.#config.probeTimeoutMs))
   }
@@ -152,6 +183,12 @@ export class Swim {
   /** Something outside saw trouble with this member: probe it now. Convicts nobody by itself. */
   probeSoon(name: string, now: number): void {
     if (name !== this.#self.name) this.#prober.probeSoon(name, now)
+  }
+
+  /** One ping to a known member, ended by a `pinged` effect with the returned id; undefined when too many are under way. */
+  ping(name: string, timeoutMs: number, now: number): number | undefined {
+    const entry = this.#members.get(name)
+    return entry === undefined ? undefined : this.#pinger.ping(entry, timeoutMs, now)
   }
 
   updateMeta(meta: Uint8Array, now: number): void {
@@ -185,6 +222,7 @@ export class Swim {
     if (!this.#hasLeft) next = Math.min(next, this.#prober.nextDeadline(), this.#sync.tickAt)
     if (!this.#self.leaving) next = Math.min(next, this.#healer.nextDeadline())
     next = Math.min(next, this.#serf?.nextDeadline() ?? next)
+    next = Math.min(next, this.#pinger.nextDeadline() ?? next, this.#verdicts.nextDeadline() ?? next)
     next = Math.min(next, this.#responder.nextDeadline() ?? next)
     next = Math.min(next, this.#roster.nextDeadline() ?? next)
     return Math.min(next, this.#gossip.nextDeadline() ?? next)
@@ -224,7 +262,8 @@ export class Swim {
         this.#responder.handleIndirectPing(message, from, now)
         break
       case 'ack':
-        if (!this.#responder.handleAck(message.seqNo)) this.#prober.handleAck(message.seqNo, now)
+        if (this.#responder.handleAck(message.seqNo) || this.#pinger.handleAck(message.seqNo, now)) break
+        this.#prober.handleAck(message.seqNo, now)
         break
       case 'nack':
         this.#prober.handleNack(message.seqNo)
@@ -271,10 +310,8 @@ export class Swim {
     return isLive(entry) && !isShoalNode(entry) && entry.name !== this.#self.name
   }
 
-  #answerStream(message: StreamMessage, from: HostPort, now: number): Uint8Array | undefined {
+  #answerStream(message: Exclude<StreamMessage, PushPull>, now: number): Uint8Array | undefined {
     switch (message.type) {
-      case 'pushPull':
-        return this.#sync.handleRequest(message, from, now)
       case 'ping':
         return this.#responder.answerTcpPing(message)
       case 'user':
@@ -316,6 +353,7 @@ export class Swim {
           this.#gossip.addRumour({ key: message.node, bytes: encodeMessage(message), own }, now, onSpread)
         },
         warn: (entry, suspect) => this.#outbound.sendParts(entry, [encodeMessage(suspect)]),
+        permits: (alive, known, now) => this.#gatekeeper.permits(alive, known, now),
         event: (type, entry, now) => this.#event(type, entry, now),
         notice: (notice) => this.#outbound.notice(notice),
         count: (reason) => this.count(reason),
@@ -338,6 +376,20 @@ export class Swim {
   #createGossip(now: number): Gossip {
     const { name } = this.#self
     const send = (to: MemberEntry, messages: readonly Uint8Array[]): void => this.#outbound.sendParts(to, messages)
-    return new Gossip({ config: this.#config, members: this.#members, self: name, counts: this.#roster, send }, now)
+    const mustProve = (entry: MemberEntry, at: number): void => this.#prober.probeSoon(entry.name, at)
+    const parts = { config: this.#config, members: this.#members, self: name, counts: this.#roster }
+    return new Gossip({ ...parts, send, mustProve }, now)
+  }
+
+  #createGatekeeper({ asks, isAllowed, wallOffsetMs }: SwimOptions): Gatekeeper {
+    return new Gatekeeper({
+      outbound: this.#outbound,
+      verdicts: this.#verdicts,
+      asksMembers: asks?.members === true,
+      isAllowed,
+      wallOffsetMs,
+      retry: (alive, now) => this.#roster.handleAlive(alive, now),
+      count: (reason) => this.count(reason),
+    })
   }
 }

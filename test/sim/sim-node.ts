@@ -297,6 +297,8 @@ export class SimNode implements Endpoint {
         this.#goAway()
         break
       case 'notice':
+      case 'pinged':
+      case 'judge':
         break
       default:
         unreachable(effect)
