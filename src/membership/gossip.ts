@@ -161,7 +161,9 @@ export class Gossip {
     for (const target of this.#targets(now)) {
       const parts = this.piggyback(target, this.#parts.config.packetBytesMax - COMPOUND_HEADER_BYTES)
       if (parts.length > 0) this.#parts.send(target, parts)
-      if (!target.proven && target.unprovenBytes >= UNPROVEN_BYTES_MAX) this.#parts.mustProve(target, now)
+      // In time: what is left may be too little for the next rumour.
+      const hasRoom = target.proven || unprovenRoom(target) >= this.#parts.config.packetBytesMax
+      if (!hasRoom) this.#parts.mustProve(target, now)
     }
   }
 

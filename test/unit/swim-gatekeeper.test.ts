@@ -84,6 +84,18 @@ it('refutations of a known member are never held up, changes of its tags are', (
   expect(asked(h)).toEqual(['a'])
 })
 
+it('a member that had gone is asked about again when it returns', () => {
+  const h = asking({ members: true })
+  h.receive('a', h.alive('a', 1))
+  h.judge()
+  h.receive('b', h.dead('a', 1, 'a'))
+  h.receive('a', h.alive('a', 2))
+  expect(h.state('a')).toBe('left')
+  expect(asked(h)).toEqual(['a'])
+  h.judge()
+  expect(h.state('a')).toBe('alive')
+})
+
 it('silence refuses after 5 s, and a verdict after that is let pass', () => {
   const h = asking({ members: true })
   h.receive('a', h.alive('a', 1))
