@@ -143,11 +143,14 @@ export class Gossip {
   }
 
   #rearm(now: number): void {
-    if (this.#queuedCount() > 0 && !this.#hasListeners(now)) {
-      // Whoever comes gets all of it by push/pull.
-      for (const queue of [this.#rumours, this.#userMessages, this.#agentMessages]) queue.clear()
+    const isAlone = this.#queuedCount() > 0 && !this.#hasListeners(now)
+    if (isAlone) {
+      // Whoever comes gets all of it by push/pull. What is for agents waits: the answer to a join tells us their time
+      // before it names them.
+      this.#rumours.clear()
+      this.#userMessages.clear()
     }
-    if (this.#queuedCount() === 0) {
+    if (isAlone || this.#queuedCount() === 0) {
       this.#tickAt = undefined
       this.#burst.stop()
       return
