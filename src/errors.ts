@@ -36,8 +36,21 @@ export type NodeErrorCode =
   | 'INVALID_ARGUMENT'
   | 'CANCELLED'
   | 'TOO_LARGE'
+  | 'UNREACHABLE'
+  | 'OVERLOADED'
 
-export type ErrorCode = CallErrorCode | NodeErrorCode
+/** Codes of troubles of the cluster that stop nothing; they come as `fault` events. */
+export type MembershipFaultCode =
+  | 'UDP_BLOCKED' // a member answers over TCP and not over UDP; once for each until it recovers
+  | 'VERSION_CONFLICT' // a peer speaks other protocol versions: nothing of it was merged
+  | 'PEER_ERROR' // a push/pull with a member failed, or was refused by it
+  | 'MEMBER_REFUSED' // a hook keeps a node out
+  | 'MERGE_REFUSED' // a hook has turned a joining node away
+  | 'HOOK_FAILED' // a hook threw or rejected, which refuses; see `cause`
+  | 'SNAPSHOT_FAILED' // the file of known members could not be read or written
+  | 'SOCKET_ERROR' // the gossip socket told of trouble and stays open; once for each system code
+
+export type ErrorCode = CallErrorCode | NodeErrorCode | MembershipFaultCode
 
 // One registered symbol per kind: the ESM and the CJS build have different classes, and guards must work across them.
 const SHOAL = Symbol.for('shoal.error')
@@ -64,6 +77,35 @@ export class WaitTimeoutError extends ShoalError {
     super('WAIT_TIMEOUT', `no instances within ${timeoutMs} ms of: ${missing.join(', ')}`)
     this.name = 'WaitTimeoutError'
     this.missing = missing
+  }
+}
+
+export interface MembershipFaultFields {
+  readonly member?: string | undefined
+  readonly peer?: string | undefined
+  readonly local?: string | undefined
+  readonly reason?: string | undefined
+  readonly cause?: unknown
+}
+
+/** Trouble of the cluster, as a `fault` event tells it. Nothing was stopped by it. */
+export class MembershipFault extends ShoalError {
+  declare readonly code: MembershipFaultCode
+  /** The member that it is about, where one is known. */
+  readonly member: string | undefined
+  /** The other side's `host:port`. */
+  readonly peer: string | undefined
+  /** This node's `host:port`, where the way between the two is the trouble. */
+  readonly local: string | undefined
+  readonly reason: string | undefined
+
+  constructor(code: MembershipFaultCode, message: string, fields: MembershipFaultFields) {
+    super(code, message, fields.cause === undefined ? undefined : { cause: fields.cause })
+    this.name = 'MembershipFault'
+    this.member = fields.member
+    this.peer = fields.peer
+    this.local = fields.local
+    this.reason = fields.reason
   }
 }
 

@@ -6,7 +6,15 @@ import { hostname } from 'node:os'
 import { formatHostPort } from './address.js'
 import { monotonicMs, wallMs } from './clock.js'
 import { ShoalError } from './errors.js'
-import { isLoopback, type JoinResult, Membership, resolveAdvertise, resolveBind } from './membership/index.js'
+import {
+  broadcastRoom,
+  faultOf,
+  isLoopback,
+  type JoinResult,
+  Membership,
+  resolveAdvertise,
+  resolveBind,
+} from './membership/index.js'
 import { ClusterLink } from './node/cluster-link.js'
 import { Emitter } from './node/emitter.js'
 import { HealthEndpoint } from './node/health-endpoint.js'
@@ -14,12 +22,14 @@ import { NameClaim } from './node/name-claim.js'
 import { type NodeOptions, type ResolvedOptions, resolveOptions } from './node/options.js'
 import { LEAVE_TIMEOUT_MS, type NodeEvents, ShoalNode } from './node/shoal-node.js'
 import { makeBootId, Registry, ServiceFeed } from './registry/index.js'
-import { Rpc } from './rpc/index.js'
+import { type Directory, Rpc } from './rpc/index.js'
 
 /** The first pass over the seeds may hold `createNode` for so long. */
 const FIRST_PASS_MS = 3_000
 /** Seeds that the error names when none answered. */
 const REASONS_MAX = 8
+/** Of one service change in a packet: rumours of members need some of it too. */
+const REGISTRY_BYTES_MAX = 1_200
 
 /**
  * Starts a node: resolves when its sockets are bound and a seed, or a member that the snapshot remembers, has answered,
@@ -41,6 +51,7 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
     bootId,
     rpcAddress: '',
     random,
+    packetBytesMax: Math.min(REGISTRY_BYTES_MAX, broadcastRoomFor(options)),
     pending: (node) => rpc.pending(node),
     rttMs: (node) => link.rttMs(node),
   })
@@ -49,9 +60,7 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
     node: options.name,
     bootId,
     bind: rpcBind,
-    directory: {
-      candidates: (service, method, { nodes, ...wish }) => registry.candidates(service, { ...wish, method }, nodes),
-    },
+    directory: directoryOf(registry),
     local: options.local,
     exposeStacks: options.exposeStacks,
     onEvidence: (node, evidence) => link.handleEvidence(node, evidence),
@@ -96,6 +105,21 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
     await endpoint?.close()
     throw error
   }
+}
+
+/** What rpc asks of the cluster, answered by the registry: the two are strangers. */
+function directoryOf(registry: Registry): Directory {
+  return {
+    candidates: (service, method, { nodes, ...wish }) => registry.candidates(service, { ...wish, method }, nodes),
+  }
+}
+
+function broadcastRoomFor({ cluster, profile, tuning }: ResolvedOptions): number {
+  return broadcastRoom({
+    cluster,
+    ...(profile === undefined ? {} : { profile }),
+    ...(tuning === undefined ? {} : { tuning }),
+  })
 }
 
 let warned = false
@@ -153,9 +177,16 @@ function startMembership({ options, link, rpcAddress, claim, onFault }: Starting
     tags: link.tags(rpcAddress),
     payload: link.payload(),
     onEvent: (event) => link.handleMember(event),
+    compress: options.compress,
+    ...(options.allow === undefined ? {} : { allow: options.allow }),
+    ...(options.admitMember === undefined ? {} : { admitMember: options.admitMember }),
+    ...(options.admitMerge === undefined ? {} : { admitMerge: options.admitMerge }),
     onNotice: (notice) => {
       if (notice.kind === 'name-settled') claim.handleNotice(notice)
-      else if (notice.kind !== 'foreign-self') onFault(new Error(JSON.stringify(notice)))
+      else {
+        const fault = faultOf(notice)
+        if (fault !== undefined) onFault(fault)
+      }
     },
   })
 }

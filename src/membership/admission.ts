@@ -40,7 +40,7 @@ export class Admission {
     const ended = this.#tombstones.get(alive.node)
     if (ended !== undefined && alive.incarnation <= ended) return { type: 'ended', incarnation: ended }
     const entry = createEntry(alive.node, alive, now)
-    const evicted = members.isFull ? members.replaceUnverified(entry) : undefined
+    const evicted = members.isFull ? this.#makeRoom(entry, now) : undefined
     if (evicted === undefined && !members.add(entry)) return { type: 'full' }
     this.#tombstones.delete(entry.name)
     return { type: 'new', entry, evicted }
@@ -63,6 +63,18 @@ export class Admission {
     }
     this.#tombstones.sweep(now)
     return reaped
+  }
+
+  /** One that is down and never showed itself goes first, then any that never did, then one that is down. */
+  #makeRoom(entry: MemberEntry, now: number): MemberEntry | undefined {
+    const { members, self } = this.#parts
+    const ended = members.evictable()
+    const unverified = ended?.verified === false ? undefined : members.replaceUnverified(entry)
+    if (unverified !== undefined || ended === undefined || ended.name === self) return unverified
+    members.delete(ended.name)
+    this.#tombstones.set(ended.name, ended.incarnation, now)
+    members.add(entry)
+    return ended
   }
 
   #keptMs({ verified }: MemberEntry): number {

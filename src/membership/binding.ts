@@ -2,8 +2,10 @@
 import { type HostPort, tryParseHostPort, zoneProblem } from '../address.js'
 import { ShoalError } from '../errors.js'
 import { resolveAdvertise, resolveBind } from './advertise.js'
+import { resolveAllowList } from './allow-list.js'
 import { resolveSwimConfig, type SwimConfig, versionsFor } from './config.js'
 import { Envelope } from './envelope.js'
+import { broadcastBytesMax } from './gossip.js'
 import { Keyring } from './keyring.js'
 import { type MembershipOptions, resolveSealing } from './membership-options.js'
 import { StreamTransport } from './stream-transport.js'
@@ -23,12 +25,20 @@ export interface Bound {
   /** A literal, and the port really taken. */
   readonly bind: HostPort
   readonly advertised: HostPort
+  readonly isAllowed: ((host: string) => boolean) | undefined
+}
+
+/** The largest broadcast that these options leave room for in a packet. Throws INVALID_OPTION. */
+export function broadcastRoom(options: Pick<MembershipOptions, 'cluster' | 'profile' | 'tuning'>): number {
+  const { packetBytesMax } = resolveSwimConfig(options.profile ?? 'lan', options.tuning)
+  return broadcastBytesMax({ packetBytesMax: packetBytesMax - new Envelope(options.cluster).overhead })
 }
 
 /** Binds both. Rejects with INVALID_OPTION or with the socket's error; nothing is left open then. */
 export async function bindAll(options: MembershipOptions): Promise<Bound> {
   const keyring = new Keyring(options.keys)
-  const envelope = new Envelope(options.cluster, resolveSealing(options, keyring))
+  const envelope = new Envelope(options.cluster, resolveSealing(options, keyring), options.compress ?? false)
+  const isAllowed = resolveAllowList(options.allow)
   const profile = resolveSwimConfig(options.profile ?? 'lan', options.tuning)
   const vsn = versionsFor(options.delegateProtocol ?? 'plain')
   const config = { ...profile, packetBytesMax: profile.packetBytesMax - envelope.overhead, vsn }
@@ -37,7 +47,7 @@ export async function bindAll(options: MembershipOptions): Promise<Bound> {
   try {
     const bind = { host: wanted.host, port: udp.port }
     const advertised = await resolveAdvertise(options.advertise, bind)
-    return { udp, streams, envelope, keyring, config, bind, advertised }
+    return { udp, streams, envelope, keyring, config, bind, advertised, isAllowed }
   } catch (error) {
     await Promise.all([udp.close(), streams.close()])
     throw error

@@ -5,25 +5,30 @@
  * ordinary `alive`, which any memberlist understands.
  */
 import type { HostPort } from '../address.js'
+import type { Allowance } from './allowance.js'
 import { aliveOf } from './member.js'
 import type { Members } from './members.js'
 import type { Outbound } from './outbound.js'
+import { TokenBucket } from './token-bucket.js'
 import { encodeMessage } from './wire/encode.js'
 import type { Alive, Suspect } from './wire/messages.js'
 
 /** A forged sender address must not make us a source of traffic. */
 const REPLIES_PER_SECOND = 20
 
-export class Corrections {
-  readonly #members: Members
-  readonly #outbound: Outbound
-  #tokens = REPLIES_PER_SECOND
-  #filledAt: number
+export interface CorrectionParts {
+  readonly members: Members
+  readonly outbound: Outbound
+  readonly allowance: Allowance
+}
 
-  constructor(members: Members, outbound: Outbound, now: number) {
-    this.#members = members
-    this.#outbound = outbound
-    this.#filledAt = now
+export class Corrections {
+  readonly #parts: CorrectionParts
+  readonly #bucket: TokenBucket
+
+  constructor(parts: CorrectionParts, now: number) {
+    this.#parts = parts
+    this.#bucket = new TokenBucket({ perSecond: REPLIES_PER_SECOND, burst: REPLIES_PER_SECOND }, now)
   }
 
   /** To be called after the accusation was judged. */
@@ -32,18 +37,20 @@ export class Corrections {
     from: HostPort,
     now: number,
   ): void {
-    const entry = this.#members.get(accused.node)
+    const entry = this.#parts.members.get(accused.node)
     if (entry === undefined || entry.state !== 'alive' || entry.incarnation <= accused.incarnation) return
     this.tell(from, aliveOf(entry), now)
   }
 
   /** Sends one message to whom it concerns, unless too many were sent lately. */
   tell(to: HostPort, message: Alive | Suspect, now: number): void {
-    const gained = ((now - this.#filledAt) * REPLIES_PER_SECOND) / 1_000
-    this.#tokens = Math.min(REPLIES_PER_SECOND, this.#tokens + gained)
-    this.#filledAt = now
-    if (this.#tokens < 1) return
-    this.#tokens--
-    this.#outbound.sendParts(to, [encodeMessage(message)])
+    const bytes = encodeMessage(message)
+    if (this.#bucket.tryTake(now) && this.#mayAnswer(to, bytes.length)) this.#parts.outbound.sendParts(to, [bytes])
+  }
+
+  /** An `alive` with its meta is larger than an accusation: only whoever proved to be there gets more than was sent. */
+  #mayAnswer(from: HostPort, bytes: number): boolean {
+    const { allowance, members } = this.#parts
+    return members.provenAt(from) === undefined ? allowance.tryAnswerStranger(bytes) : allowance.tryAnswer()
   }
 }

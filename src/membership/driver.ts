@@ -8,11 +8,11 @@
  */
 import type { HostPort } from '../address.js'
 import { monotonicMs } from '../clock.js'
-import type { Effect, MemberEvent, Notice } from './effects.js'
+import type { Effect, MemberEvent, Notice, Question } from './effects.js'
 import type { Envelope } from './envelope.js'
 import type { StreamTransport } from './stream-transport.js'
 import type { Swim } from './swim.js'
-import type { UdpTransport } from './udp-transport.js'
+import { codeOf, type UdpTransport } from './udp-transport.js'
 
 export interface DriverParts {
   readonly swim: Swim
@@ -23,12 +23,17 @@ export interface DriverParts {
   readonly onNotice: (notice: Notice) => void
   readonly onJoined: (id: number, error: string | undefined) => void
   readonly onLeft: () => void
+  readonly onPinged: (id: number, rttMs: number | undefined) => void
+  readonly onQuestion: (id: number, question: Question) => void
+  /** Whether packets and streams from this address are looked at. Default all are. */
+  readonly isAllowed: ((host: string) => boolean) | undefined
 }
 
 /** A timer that fires later than this has met a stalled event loop. */
 const STALL_MS = 5
 /** Draining ends after this many turns even under constant traffic. */
 const DRAIN_TURNS_MAX = 256
+const TROUBLES_MAX = 64
 /** setTimeout cannot wait longer; it would fire at once. */
 const TIMER_MAX_MS = 0x7fff_ffff
 
@@ -39,13 +44,19 @@ export class Driver {
   #immediate: NodeJS.Immediate | undefined
   #closed = false
   #lagMs = 0
+  /** Codes of socket errors that were told. */
+  readonly #troubles = new Set<string>()
 
   constructor(parts: DriverParts) {
     this.#parts = parts
-    parts.udp.listen((bytes, from) => this.#handlePacket(bytes, from))
+    parts.udp.listen(
+      (bytes, from) => this.#handlePacket(bytes, from),
+      (error) => this.#handleTrouble(error),
+    )
     parts.streams.listen({
       message: (id, message, from) => this.input((swim, now) => swim.handleStream(id, message, from, now)),
       drop: (reason) => parts.swim.count(reason),
+      isAllowed: (host) => this.#isAllowed(host),
     })
   }
 
@@ -68,10 +79,23 @@ export class Driver {
   }
 
   #handlePacket(bytes: Uint8Array, from: HostPort): void {
-    if (this.#closed) return
+    if (this.#closed || !this.#isAllowed(from.host)) return
     const opened = this.#parts.envelope.openPacket(bytes)
     if (opened.ok) this.input((swim, now) => swim.handlePacket(opened.rest, from, now))
     else this.#parts.swim.count(opened.drop)
+  }
+
+  #isAllowed(host: string): boolean {
+    if (this.#parts.isAllowed?.(host) !== false) return true
+    this.#parts.swim.count('not-allowed')
+    return false
+  }
+
+  #handleTrouble(error: Error): void {
+    const code = codeOf(error)
+    if (this.#closed || this.#troubles.has(code) || this.#troubles.size >= TROUBLES_MAX) return
+    this.#troubles.add(code)
+    this.#parts.onNotice({ kind: 'socket-error', code, reason: error.message })
   }
 
   #settle(): void {
@@ -103,11 +127,13 @@ export class Driver {
   }
 
   #tell(effect: Effect): void {
-    const { onEvent, onNotice, onJoined, onLeft } = this.#parts
+    const { onEvent, onNotice, onJoined, onLeft, onPinged, onQuestion } = this.#parts
     if (effect.type === 'event') onEvent(effect.event)
     else if (effect.type === 'notice') onNotice(effect.notice)
     else if (effect.type === 'joined') onJoined(effect.id, effect.error)
     else if (effect.type === 'left') onLeft()
+    else if (effect.type === 'pinged') onPinged(effect.id, effect.rttMs)
+    else if (effect.type === 'judge') onQuestion(effect.id, effect.question)
   }
 
   #arm(): void {

@@ -4,6 +4,7 @@
  * plaintext only, and the cipher is handed in.
  */
 import { concatBytes, EMPTY_BYTES, utf8Encode } from '../bytes.js'
+import { encodeCompressed } from './wire/compress.js'
 import { encodeErrorReply } from './wire/encode.js'
 import { assertLabel, type LabelResult, LabelStripper, labelHeader, labelOverhead, stripLabel } from './wire/label.js'
 import { MESSAGE_TYPE, type WireDrop } from './wire/messages.js'
@@ -38,16 +39,20 @@ export interface Sealing {
 /** As in memberlist: a push/pull of twenty thousand members with full metas fits. */
 const STREAM_BYTES_MAX = 20 * 1024 * 1024
 const STREAM_NODES_MAX = 1 << 17
+/** A ping or an ack gains nothing, and is sent every second. */
+const COMPRESSED_BYTES_MIN = 256
 
 export class Envelope {
   readonly #label: string
   readonly #labelBytes: Uint8Array
   readonly #header: Uint8Array
   readonly #sealing: Sealing | undefined
+  readonly #compresses: boolean
 
   /** Throws INVALID_OPTION for a label the wire cannot carry. Without `sealing` everything is plaintext. */
-  constructor(label: string, sealing?: Sealing) {
+  constructor(label: string, sealing?: Sealing, compresses: boolean = false) {
     assertLabel(label)
+    this.#compresses = compresses
     this.#label = label
     this.#labelBytes = utf8Encode(label)
     this.#header = labelHeader(label)
@@ -59,7 +64,8 @@ export class Envelope {
     return labelOverhead(this.#label) + (this.#sealing === undefined ? 0 : SEAL_BYTES)
   }
 
-  sealPacket(plain: Uint8Array): Uint8Array {
+  sealPacket(message: Uint8Array): Uint8Array {
+    const plain = this.#compress(message)
     const sealing = this.#sealing
     if (sealing?.verifyOutgoing !== true) return withPrefix(this.#header, plain)
     return sealing.cipher.seal({ plain, aad: this.#labelBytes, prefix: this.#header })
@@ -108,7 +114,15 @@ export class Envelope {
     return { push }
   }
 
-  #sealStream(plain: Uint8Array, header: Uint8Array): Uint8Array {
+  /** Whatever does not shrink goes out as it is. */
+  #compress(message: Uint8Array): Uint8Array {
+    if (!this.#compresses || message.length < COMPRESSED_BYTES_MIN) return message
+    const compressed = encodeCompressed(message)
+    return compressed.length < message.length ? compressed : message
+  }
+
+  #sealStream(message: Uint8Array, header: Uint8Array): Uint8Array {
+    const plain = this.#compress(message)
     const sealing = this.#sealing
     if (sealing?.verifyOutgoing !== true) return withPrefix(header, plain)
     const head = sealHead(SEAL_BYTES + plain.length)

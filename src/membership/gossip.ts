@@ -21,12 +21,26 @@ export interface GossipParts {
   readonly counts: Pick<Roster, 'liveCount' | 'otherCount' | 'shoalCount'>
   /** Sends these messages to a member as one packet. */
   readonly send: (to: MemberEntry, parts: readonly Uint8Array[]) => void
+  /** This member must prove its address before it is told more. */
+  readonly mustProve: (entry: MemberEntry, now: number) => void
 }
 
 /** Of a packet, for user messages when there are any. */
 const USER_SHARE = 1 / 3
 /** What agents tell each other comes in bursts at most; the most often sent gives way. */
 const AGENT_MESSAGES_MAX = 1_024
+/** What a member may be sent besides pings before it proved its address: it may be somebody's whom a liar named. */
+export const UNPROVEN_BYTES_MAX = 4_096
+
+/** The largest message, type byte included, that gossip can carry. */
+function messageBytesMax({ packetBytesMax }: Pick<SwimConfig, 'packetBytesMax'>): number {
+  return packetBytesMax - COMPOUND_HEADER_BYTES - COMPOUND_PART_BYTES
+}
+
+/** The largest user message, without its type byte. */
+export function broadcastBytesMax(config: Pick<SwimConfig, 'packetBytesMax'>): number {
+  return messageBytesMax(config) - 1
+}
 
 export class Gossip {
   readonly #parts: GossipParts
@@ -85,12 +99,15 @@ export class Gossip {
     // What a dead member is told in case it lives does not use up what the living are to hear.
     const counted = target === undefined || isLive(target)
     const limit = counted ? sendLimit(config.retransmitMult, counts.liveCount) : Number.POSITIVE_INFINITY
-    const takeUser = (room: number): Uint8Array[] => this.#takeUserMessages(target, room)
+    const room = target === undefined || target.proven ? budget : Math.min(budget, unprovenRoom(target))
+    const takeUser = (bytes: number): Uint8Array[] => this.#takeUserMessages(target, bytes)
     // A share is theirs: behind a storm of rumours they would wait until it is over.
-    const first = takeUser(budget * USER_SHARE)
-    const rumours = this.#rumours.take(budget - costOf(first), COMPOUND_PART_BYTES, limit)
+    const first = takeUser(room * USER_SHARE)
+    const rumours = this.#rumours.take(room - costOf(first), COMPOUND_PART_BYTES, limit)
     const parts = [...rumours, ...first]
-    return first.length > 0 ? parts : [...parts, ...takeUser(budget - costOf(rumours))]
+    if (first.length === 0) parts.push(...takeUser(room - costOf(rumours)))
+    if (target?.proven === false) target.unprovenBytes += costOf(parts)
+    return parts
   }
 
   nextDeadline(): number | undefined {
@@ -110,8 +127,7 @@ export class Gossip {
 
   /** What fits no packet would only block the queue: push/pull carries it. */
   #fits(message: Uint8Array): boolean {
-    const { packetBytesMax } = this.#parts.config
-    if (message.length + COMPOUND_HEADER_BYTES + COMPOUND_PART_BYTES <= packetBytesMax) return true
+    if (message.length <= messageBytesMax(this.#parts.config)) return true
     this.#oversized++
     return false
   }
@@ -122,9 +138,19 @@ export class Gossip {
     this.#rearm(now)
   }
 
+  #queuedCount(): number {
+    return this.#rumours.size + this.#userMessages.size + this.#agentMessages.size
+  }
+
   #rearm(now: number): void {
-    // Without others all of it is kept: whoever is met first is news itself, and wakes the rest.
-    if (this.#rumours.size + this.#userMessages.size + this.#agentMessages.size === 0 || !this.#hasListeners(now)) {
+    const isAlone = this.#queuedCount() > 0 && !this.#hasListeners(now)
+    if (isAlone) {
+      // Whoever comes gets all of it by push/pull. What is for agents waits: the answer to a join tells us their time
+      // before it names them.
+      this.#rumours.clear()
+      this.#userMessages.clear()
+    }
+    if (isAlone || this.#queuedCount() === 0) {
       this.#tickAt = undefined
       this.#burst.stop()
       return
@@ -138,6 +164,9 @@ export class Gossip {
     for (const target of this.#targets(now)) {
       const parts = this.piggyback(target, this.#parts.config.packetBytesMax - COMPOUND_HEADER_BYTES)
       if (parts.length > 0) this.#parts.send(target, parts)
+      // In time: what is left may be too little for the next rumour.
+      const hasRoom = target.proven || unprovenRoom(target) >= this.#parts.config.packetBytesMax
+      if (!hasRoom) this.#parts.mustProve(target, now)
     }
   }
 
@@ -183,6 +212,10 @@ export class Gossip {
     // Each once in turn; they pass it on among themselves, and other guests may do the same.
     return Math.max(agents, retransmitLimit(config.retransmitMult, agents + 1))
   }
+}
+
+function unprovenRoom({ unprovenBytes }: MemberEntry): number {
+  return Math.max(0, UNPROVEN_BYTES_MAX - unprovenBytes)
 }
 
 function costOf(parts: readonly Uint8Array[]): number {

@@ -1,9 +1,13 @@
 /** The door of membership: who is in the cluster. */
 
 export { isLoopback, resolveAdvertise, resolveBind } from './advertise.js'
+export type { PingOptions } from './asked-pings.js'
+export { broadcastRoom } from './binding.js'
 export type { DelegateProtocol, Profile, SwimConfig } from './config.js'
 export { PROFILES, resolveSwimConfig } from './config.js'
-export type { Effect, MemberEvent, MemberEventType, Notice } from './effects.js'
+export type { Effect, MemberEvent, MemberEventType, MergeRequest, Notice, Question } from './effects.js'
+export { faultOf } from './fault.js'
+export type { AdmissionHooks, HookVerdict } from './hooks.js'
 export type { GossipKey, KeyringControl } from './keyring.js'
 export type { Member, MemberState } from './member.js'
 export { TAG_BOOT_ID, TAG_RPC_ADDRESS } from './member.js'

@@ -3,6 +3,7 @@
  * what beats what is decided only by `precedence.ts`.
  */
 import { formatHostPort, type HostPort, ipFromBytes } from '../address.js'
+import { equalBytes } from '../bytes.js'
 import { decodeTags } from './tags.js'
 import type { Alive } from './wire/messages.js'
 
@@ -22,6 +23,8 @@ export interface Member {
   readonly rpcAddress: string | undefined
   /** Smoothed round trip of answered probes in ms; undefined until one was answered directly. */
   readonly rtt: number | undefined
+  /** Whether UDP reaches it: false while it answers over TCP only, undefined until either is known. */
+  readonly udpReachable: boolean | undefined
   /** Wall clock ms since when it is in this state. */
   readonly since: number
 }
@@ -57,6 +60,14 @@ export interface MemberEntry extends HostPort {
   vouched: boolean
   /** The highest incarnation at which its name was claimed from elsewhere, as far as that was reported. */
   claimedIncarnation: number
+  udpReachable: boolean | undefined
+  /**
+   * Something that only the owner of this address can have seen has come back from there. Until then the record may be
+   * forged, and the address that of somebody who wants nothing of us.
+   */
+  proven: boolean
+  /** Bytes of gossip sent there before it was proven. */
+  unprovenBytes: number
   snapshot: Member | undefined
 }
 
@@ -76,6 +87,9 @@ export function createEntry(name: string, identity: Identity, now: number): Memb
     verified: false,
     vouched: false,
     claimedIncarnation: -1,
+    udpReachable: undefined,
+    proven: false,
+    unprovenBytes: 0,
     snapshot: undefined,
   }
   adoptIdentity(entry, identity)
@@ -84,6 +98,11 @@ export function createEntry(name: string, identity: Identity, now: number): Memb
 
 /** Takes over address, meta and versions. The address bytes are kept as they came: peers compare them byte by byte. */
 export function adoptIdentity(entry: MemberEntry, identity: Identity): void {
+  if (entry.port !== identity.port || !equalBytes(entry.addr, identity.addr)) {
+    entry.proven = false
+    entry.unprovenBytes = 0
+    entry.udpReachable = undefined
+  }
   entry.addr = identity.addr
   entry.port = identity.port
   entry.host = ipFromBytes(identity.addr) ?? ''
@@ -114,9 +133,16 @@ export function speaks(entry: MemberEntry, protocol: number): boolean {
 
 const RTT_WEIGHT = 0.125 // as TCP smooths its round trip (RFC 6298)
 
-export function observeRtt(entry: MemberEntry, ms: number): void {
+function observeRtt(entry: MemberEntry, ms: number): void {
   entry.rtt = entry.rtt === undefined ? ms : entry.rtt + RTT_WEIGHT * (ms - entry.rtt)
   entry.snapshot = undefined
+}
+
+/** A ping that went there directly by UDP was answered after `ms`. */
+export function observeAnswer(entry: MemberEntry, ms: number): void {
+  entry.udpReachable = true
+  entry.proven = true
+  observeRtt(entry, ms)
 }
 
 export function snapshotOf(entry: MemberEntry, wallOffsetMs: number): Member {
@@ -129,6 +155,7 @@ export function snapshotOf(entry: MemberEntry, wallOffsetMs: number): Member {
     tags: entry.tags,
     rpcAddress: entry.tags[TAG_RPC_ADDRESS],
     rtt: entry.rtt,
+    udpReachable: entry.udpReachable,
     since: Math.round(entry.stateAt + wallOffsetMs),
   })
   return entry.snapshot

@@ -11,6 +11,8 @@ const WALK_ALL_MAX = 64
 /** Of the table: more names than this that were never verified are a flood. */
 const FLOOD_SHARE = 1 / 4
 const VOUCHED_SHARE = 1 / 8
+/** A full table must not cost a walk through all of it for each name that comes in. */
+const EVICTION_LOOKS = 64
 
 export class Members {
   readonly #random: Random
@@ -30,6 +32,7 @@ export class Members {
   #verifiedIndex = 0
   #verifiedTurn = false
   #gossipIndex = 0
+  #evictIndex = 0
 
   constructor(random: Random, limit: number) {
     this.#random = random
@@ -211,9 +214,35 @@ export class Members {
     if (vouched) this.#vouchedCount--
   }
 
+  /**
+   * Whom to forget when the table is full: of the next few that are dead or left one that never proved its address, else
+   * the one that is so for longest. Undefined when none of them is: the living stay.
+   */
+  evictable(): MemberEntry | undefined {
+    let found: MemberEntry | undefined
+    for (let looked = 0; looked < EVICTION_LOOKS; looked++) {
+      this.#evictIndex = (this.#evictIndex + 1) % this.#probeList.length
+      const entry = this.#probeList[this.#evictIndex]
+      if (entry !== undefined && !isLive(entry) && (found === undefined || goesBefore(entry, found))) found = entry
+    }
+    return found
+  }
+
+  /** A member that has shown that it is at this address. */
+  provenAt({ host, port }: HostPort): MemberEntry | undefined {
+    for (const entry of this.#byName.values()) {
+      if (entry.proven && entry.port === port && entry.host === host) return entry
+    }
+    return undefined
+  }
+
   count(accepts: (entry: MemberEntry) => boolean): number {
     let count = 0
     for (const entry of this.#byName.values()) if (accepts(entry)) count++
     return count
   }
+}
+
+function goesBefore(a: MemberEntry, b: MemberEntry): boolean {
+  return a.proven === b.proven ? a.stateAt < b.stateAt : !a.proven
 }

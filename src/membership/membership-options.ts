@@ -4,6 +4,7 @@ import type { Random } from '../random.js'
 import type { DelegateProtocol, Profile, SwimConfig } from './config.js'
 import type { MemberEvent, Notice } from './effects.js'
 import type { Sealing } from './envelope.js'
+import type { AdmissionHooks } from './hooks.js'
 import type { GossipKey, Keyring } from './keyring.js'
 import type { PayloadHandler } from './payload.js'
 import type { Resolver } from './resolver.js'
@@ -11,7 +12,7 @@ import { Sealer } from './sealer.js'
 import type { Seeds } from './seed.js'
 import type { SwimStats } from './swim-contract.js'
 
-export interface MembershipOptions {
+export interface MembershipOptions extends AdmissionHooks {
   /** memberlist's label: clusters with different ones never merge. `''` is unlabelled. At most 255 bytes. */
   readonly cluster: string
   /** Unique in the cluster, 1 to 255 bytes. */
@@ -48,6 +49,13 @@ export interface MembershipOptions {
   readonly verifyIncoming?: boolean
   /** Seals what is sent. Default true with keys. */
   readonly verifyOutgoing?: boolean
+  /**
+   * Addresses that may take part, as CIDR blocks such as `10.0.0.0/8`; packets, streams and members from elsewhere are
+   * dropped and counted. Our own address need not be among them. Default all.
+   */
+  readonly allow?: readonly string[]
+  /** Compresses (LZW, as memberlist does) what shrinks by it: push/pulls and large packets. Default false. */
+  readonly compress?: boolean
   readonly payload?: PayloadHandler
   readonly random?: Random
   readonly onEvent?: (event: MemberEvent) => void
@@ -63,7 +71,10 @@ export interface LeaveResult {
 export interface MembershipStats extends SwimStats {
   readonly lagMs: number
   readonly packetsReceived: number
+  /** Packets that the system did not take: to the protocol they are lost. */
   readonly sendErrors: number
+  /** The same by the system's code: EPERM, ENETUNREACH and so on. */
+  readonly sendErrorsByCode: Readonly<Record<string, number>>
   readonly streamsRefused: number
   /** Writes of the snapshot that failed. */
   readonly snapshotErrors: number

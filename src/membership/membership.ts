@@ -9,9 +9,14 @@ import { monotonicMs, wallMs } from '../clock.js'
 import { ShoalError } from '../errors.js'
 import type { Random } from '../random.js'
 import { reaches } from './advertise.js'
+import { AskedPings, closed, type PingOptions } from './asked-pings.js'
 import { type Bound, bindAll, DEFAULT_PORT } from './binding.js'
+import type { SwimConfig } from './config.js'
 import type { NameContest } from './contest.js'
 import { Driver } from './driver.js'
+import type { Question } from './effects.js'
+import { broadcastBytesMax } from './gossip.js'
+import { type AdmissionHooks, type Refusal, runHook } from './hooks.js'
 import type { KeyringControl } from './keyring.js'
 import type { Member } from './member.js'
 import { assertName, type LeaveResult, type MembershipOptions, type MembershipStats } from './membership-options.js'
@@ -46,6 +51,8 @@ export class Membership {
   readonly #leaves = new Set<(told: boolean) => void>()
   /** Set from `leave` until this node comes back. */
   #leaving: Promise<LeaveResult> | undefined
+  readonly #pings = new AskedPings()
+  readonly #config: SwimConfig
   #listenerErrors = 0
   #closed: Promise<void> | undefined
 
@@ -54,6 +61,7 @@ export class Membership {
     this.name = options.name
     this.address = formatHostPort(advertised)
     this.keyring = bound.keyring
+    this.#config = bound.config
     this.#udp = bound.udp
     this.#streams = bound.streams
     const random = options.random ?? Math.random
@@ -72,6 +80,9 @@ export class Membership {
       onLeft: () => {
         for (const finish of this.#leaves) finish(true)
       },
+      onPinged: (id, rttMs) => this.#pings.settle(id, rttMs),
+      onQuestion: (id, question) => this.#judge(id, question, options),
+      isAllowed: bound.isAllowed,
     })
     this.#seeds = this.#createSeeds(options, bound, snapshot?.former ?? [])
     this.#snapshot = snapshot
@@ -147,7 +158,12 @@ export class Membership {
     this.#driver.input((swim, now) => swim.updateMeta(meta, now))
   }
 
+  /** Spreads a payload message. Throws TOO_LARGE for one that no packet can carry; nothing is queued then. */
   broadcast(broadcast: Broadcast): void {
+    const limit = broadcastBytesMax(this.#config)
+    const { key, bytes } = broadcast
+    if (bytes.length > limit)
+      throw new ShoalError('TOO_LARGE', `the broadcast '${key}' has ${bytes.length} bytes; the limit is ${limit}`)
     this.#driver.input((swim, now) => swim.broadcast(broadcast, now))
   }
 
@@ -159,6 +175,17 @@ export class Membership {
   /** Evidence from elsewhere speaks against this member: it is probed at once. */
   probeSoon(name: string): void {
     this.#driver.input((swim, now) => swim.probeSoon(name, now))
+  }
+
+  /**
+   * Sends one ping over UDP to a known member, the dead and this node itself included; resolves with the round trip in
+   * ms. Rejects UNREACHABLE when no answer comes in time, INVALID_ARGUMENT for an unknown name or a bad timeout, CLOSED,
+   * or OVERLOADED beyond 1,024 at once. An answer counts as a sign of life, silence has the member probed at once.
+   */
+  ping(name: string, options: PingOptions = {}): Promise<number> {
+    if (this.#closed !== undefined) return Promise.reject(closed(this.name))
+    const timeoutMs = options.timeout ?? this.#config.probeTimeoutMs
+    return this.#pings.start(this.#driver, { member: name, timeoutMs })
   }
 
   /**
@@ -199,11 +226,13 @@ export class Membership {
   }
 
   stats(): MembershipStats {
+    const sendErrorsByCode = this.#udp.sendErrors
     return {
       ...this.#swim.stats(),
       lagMs: this.#driver.lagMs,
       packetsReceived: this.#udp.received,
-      sendErrors: this.#udp.sendErrors,
+      sendErrors: Object.values(sendErrorsByCode).reduce((sum, count) => sum + count, 0),
+      sendErrorsByCode,
       streamsRefused: this.#streams.refused,
       snapshotErrors: this.#snapshot?.errors ?? 0,
       listenerErrors: this.#listenerErrors,
@@ -215,6 +244,7 @@ export class Membership {
     this.#driver.close()
     for (const settle of this.#joins.values()) settle('closed')
     this.#joins.clear()
+    this.#pings.close(this.name)
     for (const finish of this.#leaves) finish(false)
     await Promise.all([this.#udp.close(), this.#streams.close(), this.#snapshot?.close()])
   }
@@ -282,6 +312,13 @@ export class Membership {
     settle?.(alone ? 'answered, but nobody else is alive there' : error)
   }
 
+  #judge(id: number, question: Question, options: MembershipOptions): void {
+    const settle = (refusal: Refusal): void => this.#driver.input((swim, now) => swim.handleVerdict(id, refusal, now))
+    const failed = (hook: keyof AdmissionHooks, cause: unknown): void =>
+      this.#report({ kind: 'hook-failed', hook, cause }, options.onNotice)
+    runHook(question, { hooks: options, settle, failed })
+  }
+
   /** Who else is alive. */
   #others(): Member[] {
     return this.members().filter(({ name, state }) => name !== this.name && (state === 'alive' || state === 'suspect'))
@@ -299,7 +336,7 @@ export class Membership {
   }
 }
 
-function createSwim(options: MembershipOptions, { advertised, config }: Bound, random: Random): Swim {
+function createSwim(options: MembershipOptions, { advertised, config, isAllowed }: Bound, random: Random): Swim {
   const addr = ipToBytes(advertised.host)
   if (addr === undefined) throw new ShoalError('INVALID_OPTION', `address '${advertised.host}' is no IP address`)
   const meta = options.tags === undefined ? EMPTY_BYTES : encodeTags(options.tags)
@@ -313,6 +350,8 @@ function createSwim(options: MembershipOptions, { advertised, config }: Bound, r
       random,
       payload: options.payload,
       amongSerf: options.delegateProtocol === 'serf',
+      asks: { members: options.admitMember !== undefined, merges: options.admitMerge !== undefined },
+      isAllowed,
       wallOffsetMs: wallMs() - now,
     },
     now,

@@ -5,11 +5,11 @@
 import { formatHostPort } from '../address.js'
 import type { SwimConfig } from './config.js'
 import type { LocalHealth } from './local-health.js'
-import { isLive, type MemberEntry, observeRtt, speaks } from './member.js'
+import { isLive, type MemberEntry, observeAnswer, speaks } from './member.js'
 import type { Members } from './members.js'
 import type { Outbound } from './outbound.js'
 import { encodeMessage } from './wire/encode.js'
-import type { Ping, StreamMessage } from './wire/messages.js'
+import type { StreamMessage } from './wire/messages.js'
 
 interface InFlight {
   readonly target: MemberEntry
@@ -37,6 +37,10 @@ export interface ProberParts {
   readonly suspectAnsweredByTcp: (target: MemberEntry) => void
 }
 
+/** Further doubts are let pass: the round comes to those members by itself. */
+const URGENT_MAX = 128
+/** Probe intervals in which the round may stand still for doubts. */
+const ROUND_WAITS = 2
 const FIRST_TCP_PROTOCOL = 3
 const FIRST_NACK_PROTOCOL = 4
 
@@ -44,6 +48,8 @@ export class Prober {
   readonly #parts: ProberParts
   /** Members that somebody has reason to doubt; probed before the round goes on. */
   readonly #urgent = new Set<string>()
+  /** When the round went on last: doubts, which anybody can sow, must not keep it from going on for long. */
+  #roundAt: number
   /** Pings over TCP under way, by exchange. */
   readonly #tcpPings = new Map<number, InFlight>()
   #inFlight: InFlight | undefined
@@ -53,11 +59,12 @@ export class Prober {
   constructor(parts: ProberParts, firstTickAt: number) {
     this.#parts = parts
     this.#tickAt = firstTickAt
+    this.#roundAt = firstTickAt
   }
 
   /** Evidence against this member came from elsewhere: look at once. */
   probeSoon(name: string, now: number): void {
-    if (this.#urgent.size >= 128) return
+    if (this.#urgent.size >= URGENT_MAX) return
     this.#urgent.add(name)
     if (this.#inFlight === undefined) this.#tickAt = Math.min(this.#tickAt, now)
   }
@@ -65,8 +72,13 @@ export class Prober {
   handleAck(seqNo: number, now: number): void {
     const probe = this.#inFlight
     if (probe === undefined || probe.seqNo !== seqNo) return
-    if (probe.phase === 'direct') observeRtt(probe.target, now - probe.sentAt)
+    if (probe.phase === 'direct') observeAnswer(probe.target, now - probe.sentAt)
     this.#succeed(now)
+  }
+
+  /** This member answered something else than the probe. */
+  handleSignOfLife(entry: MemberEntry, now: number): void {
+    if (this.#inFlight?.target === entry) this.#succeed(now)
   }
 
   handleNack(seqNo: number): void {
@@ -81,6 +93,7 @@ export class Prober {
     this.#tcpPings.delete(exchange)
     if (reply?.type !== 'ack' || reply.seqNo !== probe.seqNo) return true
     probe.answeredByTcp = true
+    probe.target.proven = true
     if (probe.target.state === 'suspect') this.#parts.suspectAnsweredByTcp(probe.target)
     return true
   }
@@ -110,7 +123,7 @@ export class Prober {
   #tick(now: number): void {
     const { config, health, outbound } = this.#parts
     this.#tickAt = now + config.probeIntervalMs
-    const target = this.#nextTarget()
+    const target = this.#nextTarget(now)
     if (target === undefined) return
     const deadlineAt = now + health.scale(config.probeIntervalMs)
     this.#inFlight = {
@@ -125,16 +138,18 @@ export class Prober {
       nacks: 0,
       answeredByTcp: false,
     }
-    this.#sendPing(this.#inFlight)
+    outbound.sendPing(target, this.#inFlight.seqNo)
   }
 
-  #nextTarget(): MemberEntry | undefined {
-    const { members, self } = this.#parts
-    for (const name of this.#urgent) {
+  #nextTarget(now: number): MemberEntry | undefined {
+    const { config, members, self } = this.#parts
+    const isOverdue = now - this.#roundAt >= ROUND_WAITS * config.probeIntervalMs
+    for (const name of isOverdue ? [] : this.#urgent) {
       this.#urgent.delete(name)
       const entry = members.get(name)
       if (entry !== undefined && isLive(entry)) return entry
     }
+    this.#roundAt = now
     return members.nextToProbe(self)
   }
 
@@ -150,11 +165,10 @@ export class Prober {
   }
 
   #conclude(probe: InFlight, now: number): void {
-    const { health, failed, outbound } = this.#parts
+    const { health, failed } = this.#parts
     if (probe.answeredByTcp) {
       this.#succeed(now)
-      const { name: member, host, port } = probe.target
-      outbound.notice({ kind: 'udp-blocked', member, address: formatHostPort({ host, port }) })
+      this.#diagnose(probe.target)
       return
     }
     this.#inFlight = undefined
@@ -166,6 +180,16 @@ export class Prober {
     this.#scheduleNext(now)
   }
 
+  /** Said once, until a ping over UDP is answered again. */
+  #diagnose(target: MemberEntry): void {
+    if (target.udpReachable === false) return
+    target.udpReachable = false
+    target.snapshot = undefined
+    const { outbound } = this.#parts
+    const { name: member, host, port } = target
+    outbound.notice({ kind: 'udp-blocked', member, address: formatHostPort({ host, port }), local: outbound.address() })
+  }
+
   #succeed(now: number): void {
     if (this.#inFlight !== undefined) this.#parts.members.verify(this.#inFlight.target)
     this.#inFlight = undefined
@@ -175,19 +199,6 @@ export class Prober {
 
   #scheduleNext(now: number): void {
     if (this.#urgent.size > 0 || this.#tickAt < now) this.#tickAt = now
-  }
-
-  /** A suspect is told of the suspicion on the very packet that gives it the chance to answer (Lifeguard 3.3, buddy). */
-  #sendPing({ target, seqNo }: InFlight): void {
-    const { outbound, self } = this.#parts
-    const ping: Ping = { type: 'ping', seqNo, node: target.name, source: outbound.source() }
-    if (target.state !== 'suspect') {
-      outbound.sendMessage(target, ping, target)
-      return
-    }
-    const { name: node, incarnation } = target
-    const suspect = encodeMessage({ type: 'suspect', node, incarnation, from: self })
-    outbound.sendParts(target, [encodeMessage(ping), suspect])
   }
 
   #sendIndirectPing(probe: InFlight, helper: MemberEntry): void {

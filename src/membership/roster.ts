@@ -27,6 +27,8 @@ export interface RosterOutput {
   readonly tell: (to: HostPort, message: Alive | Suspect, now: number) => void
   /** Somebody holds our name for another node, or for an earlier life of ours at another address. */
   readonly rival: (alive: Alive, now: number) => void
+  /** Whether the record of another may be applied now. */
+  readonly permits: (alive: Alive, known: MemberEntry | undefined, now: number) => boolean
   readonly event: (type: MemberEventType, entry: MemberEntry, now: number) => void
   readonly notice: (notice: Notice) => void
   readonly count: (reason: 'bad-incarnation' | 'members-full' | 'address-conflict') => void
@@ -100,19 +102,25 @@ export class Roster {
       this.#handleOwnAlive(alive, now)
       return
     }
-    const entry = this.#members.get(alive.node) ?? this.#addUnknown(alive, now)
+    const known = this.#members.get(alive.node)
+    if (known !== undefined && !this.#isNews(alive, known, now)) return
+    if (!this.#output.permits(alive, known, now)) return
+    const entry = known ?? this.#addUnknown(alive, now)
     if (entry === undefined) return
+    this.#becomeAlive(entry, alive, now)
+    if (this.#members.trusts(entry)) this.#output.rumour(alive, false, now)
+  }
+
+  #isNews(alive: Alive, entry: MemberEntry, now: number): boolean {
     const moved = alive.port !== entry.port || !equalBytes(alive.addr, entry.addr)
     if (moved && !mayMove(entry, this.#config.deadNodeReclaimMs, now)) {
       // What is older is only a rumour of a former address.
       if (alive.incarnation >= entry.incarnation) this.#refuseClaim(entry, alive, now)
-      return
+      return false
     }
     // A memberlist node that moves begins at 1 again; one of ours outbids its former record.
     const mayBeLower = moved && bootIdOf(alive.meta) === undefined
-    if (!mayBeLower && !supersedes({ state: 'alive', incarnation: alive.incarnation }, entry)) return
-    this.#becomeAlive(entry, alive, now)
-    if (this.#members.trusts(entry)) this.#output.rumour(alive, false, now)
+    return mayBeLower || supersedes({ state: 'alive', incarnation: alive.incarnation }, entry)
   }
 
   handleSuspect(suspect: Suspect, now: number): void {

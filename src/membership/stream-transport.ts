@@ -5,6 +5,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { canonicalHost, type HostPort } from '../address.js'
 import { type Envelope, explainBadReply } from './envelope.js'
+import { StreamSlots } from './stream-slots.js'
 import type { ExchangeResult } from './swim-contract.js'
 import type { StreamMessage, WireDrop } from './wire/messages.js'
 
@@ -12,6 +13,8 @@ export interface StreamHandlers {
   /** A whole message came in on stream `id`; it is to be answered by `reply(id, …)`. */
   readonly message: (id: number, message: StreamMessage, from: HostPort) => void
   readonly drop: (reason: WireDrop) => void
+  /** Whether this address may open streams at all. */
+  readonly isAllowed: (host: string) => boolean
 }
 
 export interface StreamExchange {
@@ -21,16 +24,24 @@ export interface StreamExchange {
   readonly timeoutMs: number
 }
 
-const ACCEPTED_MAX = 128 // memberlist refuses more concurrent push/pulls than this
+const MIB = 1024 * 1024
+const ACCEPTED = {
+  streams: 128, // memberlist refuses more concurrent push/pulls than this
+  perAddress: 64,
+  bytes: 64 * MIB,
+}
+/** Whoever opens a stream has something to say: one on which nothing comes for so long is closed. */
+const IDLE_MS_MAX = 3_000
 const CONNECT_TIMEOUT_MS = 3_000
 
 export class StreamTransport {
   readonly #server: Server
   readonly #envelope: Envelope
   readonly #accepted = new Map<number, Socket>()
+  readonly #slots = new StreamSlots(ACCEPTED)
   readonly #dialled = new Set<Socket>()
   readonly #timeoutMs: number
-  #handlers: StreamHandlers = { message: () => {}, drop: () => {} }
+  #handlers: StreamHandlers = { message: () => {}, drop: () => {}, isAllowed: () => false }
   #nextId = 1
   #refused = 0
 
@@ -58,7 +69,7 @@ export class StreamTransport {
     return typeof address === 'object' && address !== null ? address.port : 0
   }
 
-  /** Streams that were turned away because too many were open. */
+  /** Streams that were turned away, or gave way, because too many were open or too much was buffered. */
   get refused(): number {
     return this.#refused
   }
@@ -119,28 +130,42 @@ export class StreamTransport {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()))
   }
 
+  #takeSlot(id: number, address: string): boolean {
+    const slot = this.#slots.open(id, address)
+    if (!slot.kept || slot.evicted !== undefined) this.#refused++
+    if (slot.kept && slot.evicted !== undefined) this.#accepted.get(slot.evicted)?.destroy()
+    return slot.kept
+  }
+
   #accept(socket: Socket): void {
-    if (this.#accepted.size >= ACCEPTED_MAX) {
-      this.#refused++
+    const id = this.#nextId++
+    const from = { host: canonicalHost(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 }
+    if (!this.#handlers.isAllowed(from.host) || !this.#takeSlot(id, from.host)) {
       socket.destroy()
       return
     }
-    const id = this.#nextId++
     const decoder = this.#envelope.streamDecoder('accepted')
-    const from = { host: canonicalHost(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 }
     const timer = setTimeout(() => socket.destroy(), this.#timeoutMs)
     let handled = false
     this.#accepted.set(id, socket)
+    socket.setTimeout(Math.min(IDLE_MS_MAX, this.#timeoutMs), () => socket.destroy())
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
       clearTimeout(timer)
       this.#accepted.delete(id)
+      this.#slots.release(id)
     })
     socket.on('data', (chunk) => {
       if (handled) return // whatever follows the one message
+      if (!this.#slots.receive(id, chunk.length)) {
+        this.#refused++
+        socket.destroy()
+        return
+      }
       const decoded = decoder.push(chunk)
       if (!decoded.done) return
       handled = true
+      socket.setTimeout(0) // the answer may wait for a verdict; the stream's whole time is bounded all the same
       if ('drop' in decoded) {
         this.#handlers.drop(decoded.drop)
         const refusal = this.#envelope.sealRefusal(decoded.drop)

@@ -15,6 +15,10 @@ export interface SwimOptions {
   readonly payload: PayloadHandler | undefined
   /** The members that are no shoal nodes are Serf's agents, and are told of our join and leave as they are used to. Default false. */
   readonly amongSerf?: boolean
+  /** Which questions the user wants to be asked; the answers come by `handleVerdict`. Default none. */
+  readonly asks?: { readonly members: boolean; readonly merges: boolean }
+  /** Whether members may have this address. Default all may. */
+  readonly isAllowed?: ((host: string) => boolean) | undefined
   /** Wall clock minus monotonic clock, in ms: only for what users are shown. */
   readonly wallOffsetMs: number
 }
@@ -27,7 +31,11 @@ export type DropReason =
   | 'bad-incarnation'
   | 'members-full'
   | 'address-conflict'
-  | 'relays-full'
+  | 'relays-full' // more pings for others than we make
+  | 'answers-full' // more pings in one packet than are answered, or than an unproven sender has paid for
+  | 'not-allowed' // an address outside the allow list
+  | 'refused' // by the hook admitMember
+  | 'verdicts-full' // more records waiting for a hook than are held
 
 export type ExchangeResult =
   | { readonly ok: true; readonly message: StreamMessage | undefined }

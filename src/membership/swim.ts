@@ -7,31 +7,35 @@
  */
 import type { HostPort } from '../address.js'
 import { unreachable } from '../errors.js'
+import { Allowance } from './allowance.js'
 import type { SwimConfig } from './config.js'
 import { Contest, type NameContest } from './contest.js'
 import { Corrections } from './corrections.js'
 import type { Effect, MemberEventType } from './effects.js'
+import { Gatekeeper } from './gatekeeper.js'
 import { Gossip } from './gossip.js'
 import { Healer } from './healer.js'
 import { LocalHealth } from './local-health.js'
-import { isLive, isShoalNode, type Member, type MemberEntry, snapshotOf } from './member.js'
+import { isLive, type Member, type MemberEntry, snapshotOf } from './member.js'
 import { Members } from './members.js'
 import { Outbound } from './outbound.js'
-import { type Broadcast, isShoalPayload, type PayloadHandler } from './payload.js'
+import type { Broadcast, PayloadHandler } from './payload.js'
+import { Pinger } from './pinger.js'
 import { Prober } from './probe.js'
 import { Responder } from './responder.js'
 import { Roster } from './roster.js'
 import { Self } from './self.js'
-import { SerfGuest } from './serf-guest.js'
 import type { DropReason, ExchangeResult, SwimOptions, SwimStats } from './swim-contract.js'
 import { Sync, type SyncParts } from './sync.js'
+import { UserMessages } from './user-messages.js'
+import { Verdicts } from './verdicts.js'
 import { decodePacket } from './wire/decode.js'
 import { encodeMessage } from './wire/encode.js'
-import type { Alive, Dead, PacketMessage, StreamMessage, Suspect } from './wire/messages.js'
+import type { Alive, Dead, PacketMessage, PushPull, StreamMessage, Suspect } from './wire/messages.js'
 
 const REAP_INTERVAL_MS = 15_000 // Serf's ReapInterval
-/** Among the messages for agents; those that are passed on have names with a blank. */
-const OWN_INTENT = 'own'
+/** A hook has so long, and never more than half of what the peer waits on its stream. */
+const VERDICT_MS_MAX = 5_000
 
 export class Swim {
   readonly #config: SwimConfig
@@ -44,12 +48,16 @@ export class Swim {
   readonly #gossip: Gossip
   readonly #prober: Prober
   readonly #responder: Responder
+  readonly #pinger: Pinger
+  readonly #verdicts: Verdicts
+  readonly #gatekeeper: Gatekeeper
   readonly #sync: Sync
   readonly #healer: Healer
   readonly #outbound: Outbound
   readonly #corrections: Corrections
-  readonly #serf: SerfGuest | undefined
+  readonly #users: UserMessages
   readonly #contest: Contest
+  readonly #allowance = new Allowance()
   readonly #drops: Partial<Record<DropReason, number>> = {}
   #reapAt: number
   #hasLeft = false
@@ -67,23 +75,41 @@ export class Swim {
       self: this.#self,
       piggyback: (target, budget) => this.#gossip.piggyback(target, budget),
     })
-    this.#corrections = new Corrections(this.#members, this.#outbound, now)
-    this.#serf = options.amongSerf === true ? this.#createSerfGuest() : undefined
+    this.#verdicts = new Verdicts(this.#outbound, Math.min(VERDICT_MS_MAX, config.streamTimeoutMs / 2))
+    this.#gatekeeper = this.#createGatekeeper(options)
+    const answering = { members: this.#members, outbound: this.#outbound, allowance: this.#allowance }
+    this.#corrections = new Corrections(answering, now)
     this.#roster = this.#createRoster()
     this.#gossip = this.#createGossip(now)
+    this.#users = new UserMessages({
+      config,
+      members: this.#members,
+      self: name,
+      payload,
+      gossip: this.#gossip,
+      isGuest: options.amongSerf === true,
+      ask: (member) => this.syncWith(member),
+      count: (reason) => this.count(reason),
+    })
     const shared = { config, members: this.#members, health: this.#health, outbound: this.#outbound }
     const failed = (target: MemberEntry, at: number): void => this.#roster.accuse(target, at)
     const suspectAnsweredByTcp = (target: MemberEntry): void => this.#sync.heal(target)
     const proberParts = { ...shared, self: name, failed, suspectAnsweredByTcp }
     this.#prober = new Prober(proberParts, now + random() * config.probeIntervalMs)
-    this.#responder = new Responder({ ...shared, self: this.#self, count: (reason) => this.count(reason) })
+    const count = (reason: DropReason): void => this.count(reason)
+    this.#responder = new Responder({ ...shared, self: this.#self, allowance: this.#allowance, count }, now)
     const onHealed = (member: string, at: number): void => this.#healer.handleAnswer(member, at)
-    const onForeignState = (state: Uint8Array, at: number): void => this.#handleForeignState(state, at)
+    const onForeignState = (state: Uint8Array, at: number): void => this.#users.handleForeignState(state, at)
     const onList: SyncParts['onList'] = (nodes, isJoinReply, at) => this.#contest.handleList(nodes, isJoinReply, at)
-    const syncParts = { ...shared, self: this.#self, roster: this.#roster, payload, onList, onHealed, onForeignState }
+    const verdicts = options.asks?.merges === true ? this.#verdicts : undefined
+    const { wallOffsetMs } = options
+    const reports = { onList, onHealed, onForeignState }
+    const syncParts = { ...shared, ...reports, self: this.#self, roster: this.#roster, payload, verdicts, wallOffsetMs }
     this.#sync = new Sync(syncParts, now + random() * config.pushPullIntervalMs)
     this.#contest = new Contest({ ...shared, self: this.#self, roster: this.#roster, sync: this.#sync })
     this.#healer = new Healer({ members: this.#members, roster: this.#roster, sync: this.#sync, random }, now)
+    const resurrected = (entry: MemberEntry): void => this.#sync.heal(entry)
+    this.#pinger = new Pinger({ outbound: this.#outbound, prober: this.#prober, resurrected })
     this.#reapAt = now + REAP_INTERVAL_MS
   }
 
@@ -96,13 +122,16 @@ export class Swim {
   handlePacket(bytes: Uint8Array, from: HostPort, now: number): void {
     const { messages, drops } = decodePacket(bytes)
     for (const drop of drops) this.count(drop)
+    this.#allowance.begin(bytes.length)
     for (const message of messages) this.#handleMessage(message, from, now)
     this.#gossip.handleTimeout(now)
   }
 
-  /** A whole message on an accepted stream. It is answered by exactly one `reply` effect. */
+  /** A whole message on an accepted stream. It is answered by exactly one `reply` effect, after a hook's verdict for some. */
   handleStream(stream: number, message: StreamMessage, from: HostPort, now: number): void {
-    this.#outbound.emit({ type: 'reply', stream, bytes: this.#answerStream(message, from, now) })
+    const reply = (bytes: Uint8Array | undefined): void => this.#outbound.emit({ type: 'reply', stream, bytes })
+    if (message.type === 'pushPull') this.#sync.handleRequest({ request: message, from, reply }, now)
+    else reply(this.#answerStream(message, now))
     this.#gossip.handleTimeout(now)
   }
 
@@ -117,7 +146,15 @@ export class Swim {
     this.#gossip.handleTimeout(now)
   }
 
+  /** What the user's hook said; `refusal` is its reason, undefined a yes. Too late it is let pass. */
+  handleVerdict(id: number, refusal: string | undefined, now: number): void {
+    this.#verdicts.handleVerdict(id, refusal, now)
+    this.#gossip.handleTimeout(now)
+  }
+
   handleTimeout(now: number): void {
+    this.#pinger.handleTimeout(now)
+    this.#verdicts.handleTimeout(now)
     // Nobody tells one that has left what happens: from then on it judges nobody and spreads no more of what it knows.
     if (!this.#hasLeft) this.#prober.handleTimeout(now)
     if (!this.#hasLeft) this.#sync.handleTimeout(now)
@@ -125,7 +162,7 @@ export class Swim {
     this.#roster.handleTimeout(now)
     this.#contest.handleTimeout(now)
     if (!this.#self.leaving) this.#healer.handleTimeout(now)
-    if (this.#serf?.takeLeave(now) === true) this.#roster.leave(now)
+    if (this.#users.guest?.takeLeave(now) === true) this.#roster.leave(now)
     if (this.#reapAt <= now) {
       this.#reapAt = now + REAP_INTERVAL_MS
       this.#roster.reap(now)
@@ -141,6 +178,7 @@ export class Swim {
     this.#prober.extend(stallMs)
     this.#responder.extend(stallMs)
     this.#contest.extend(stallMs)
+    this.#pinger.extend(stallMs)
     this.#roster.extendSuspicions(stallMs)
     this.#health.change(Math.floor(stallMs / this.#config.probeTimeoutMs))
   }
@@ -162,6 +200,12 @@ export class Swim {
     if (name !== this.#self.name) this.#prober.probeSoon(name, now)
   }
 
+  /** One ping to a known member, ended by a `pinged` effect with the returned id; undefined when too many are under way. */
+  ping(name: string, timeoutMs: number, now: number): number | undefined {
+    const entry = this.#members.get(name)
+    return entry === undefined ? undefined : this.#pinger.ping(entry, timeoutMs, now)
+  }
+
   updateMeta(meta: Uint8Array, now: number): void {
     this.#roster.updateMeta(meta, now)
     this.#gossip.handleTimeout(now)
@@ -179,8 +223,7 @@ export class Swim {
    */
   leave(now: number, timeoutMs: number = Number.POSITIVE_INFINITY): void {
     if (this.#hasLeft) this.#outbound.emit({ type: 'left' })
-    this.#serf?.leave(this.#agentCount() > 0 ? timeoutMs : 0, now)
-    if (this.#serf === undefined || this.#serf.takeLeave(now)) this.#roster.leave(now)
+    if (this.#users.leaves(timeoutMs, now)) this.#roster.leave(now)
     this.#gossip.handleTimeout(now)
   }
 
@@ -190,7 +233,7 @@ export class Swim {
     this.#hasLeft = false
     this.#contest.reset()
     this.#roster.rejoin(now)
-    this.#serf?.rejoin(now)
+    this.#users.guest?.rejoin(now)
     this.#gossip.handleTimeout(now)
   }
 
@@ -207,7 +250,8 @@ export class Swim {
     let next = this.#reapAt
     if (!this.#hasLeft) next = Math.min(next, this.#prober.nextDeadline(), this.#sync.tickAt)
     if (!this.#self.leaving) next = Math.min(next, this.#healer.nextDeadline())
-    next = Math.min(next, this.#serf?.nextDeadline() ?? next)
+    next = Math.min(next, this.#users.guest?.nextDeadline() ?? next)
+    next = Math.min(next, this.#pinger.nextDeadline() ?? next, this.#verdicts.nextDeadline() ?? next)
     next = Math.min(next, this.#responder.nextDeadline() ?? next)
     next = Math.min(next, this.#contest.nextDeadline() ?? next)
     next = Math.min(next, this.#roster.nextDeadline() ?? next)
@@ -249,6 +293,7 @@ export class Swim {
         break
       case 'ack':
         if (this.#responder.handleAck(message.seqNo) || this.#contest.handleAck(message.seqNo, now)) break
+        if (this.#pinger.handleAck(message.seqNo, now)) break
         this.#prober.handleAck(message.seqNo, now)
         break
       case 'nack':
@@ -267,44 +312,19 @@ export class Swim {
         this.#corrections.handleAccusation(message, from, now)
         break
       case 'user':
-        this.#handleUser(message.payload, now)
+        this.#users.handleMessage(message.payload, now)
         break
       default:
         unreachable(message)
     }
   }
 
-  #handleUser(bytes: Uint8Array, now: number): void {
-    if (this.#payload === undefined || !isShoalPayload(bytes)) {
-      const drop = this.#serf === undefined ? 'foreign-user-message' : this.#serf.handleMessage(bytes, now)
-      if (drop !== undefined) this.count(drop)
-      return
-    }
-    const verdict = this.#payload.handleMessage(bytes)
-    if (verdict.fresh) this.#gossip.addUserMessage({ key: verdict.key, bytes, own: false }, now)
-  }
-
-  #handleForeignState(state: Uint8Array, now: number): void {
-    const drop = this.#serf?.handleState(state, now)
-    if (drop !== undefined) this.count(drop)
-  }
-
-  #agentCount(): number {
-    return this.#members.count((entry) => this.#isAgent(entry))
-  }
-
-  #isAgent(entry: MemberEntry): boolean {
-    return isLive(entry) && !isShoalNode(entry) && entry.name !== this.#self.name
-  }
-
-  #answerStream(message: StreamMessage, from: HostPort, now: number): Uint8Array | undefined {
+  #answerStream(message: Exclude<StreamMessage, PushPull>, now: number): Uint8Array | undefined {
     switch (message.type) {
-      case 'pushPull':
-        return this.#sync.handleRequest(message, from, now)
       case 'ping':
         return this.#contest.handlePing(message, now) ? undefined : this.#responder.answerTcpPing(message)
       case 'user':
-        this.#handleUser(message.payload, now)
+        this.#users.handleMessage(message.payload, now)
         return undefined
       case 'ack':
       case 'err':
@@ -323,7 +343,7 @@ export class Swim {
   }
 
   #event(type: MemberEventType, entry: MemberEntry, now: number): void {
-    if (type === 'join' && this.#isAgent(entry)) this.#serf?.handleAgent(entry.name, now)
+    if (type === 'join') this.#users.noteJoin(entry, now)
     this.#outbound.emit({ type: 'event', event: { type, member: snapshotOf(entry, this.#wallOffsetMs) } })
     // Our own leave comes by here as well: with nobody left to tell it is done at once.
     if (this.#self.leaving && this.#roster.otherCount === 0) this.#becomeLeft()
@@ -344,6 +364,7 @@ export class Swim {
         warn: (entry, suspect) => this.#outbound.sendParts(entry, [encodeMessage(suspect)]),
         tell: (to, message, now) => this.#corrections.tell(to, message, now),
         rival: (alive, now) => this.#contest.handleClaim(alive, now),
+        permits: (alive, known, now) => this.#gatekeeper.permits(alive, known, now),
         event: (type, entry, now) => this.#event(type, entry, now),
         notice: (notice) => this.#outbound.notice(notice),
         count: (reason) => this.count(reason),
@@ -351,22 +372,24 @@ export class Swim {
     })
   }
 
-  #createSerfGuest(): SerfGuest {
-    return new SerfGuest({
-      name: this.#self.name,
-      announce: (bytes, now) => this.#gossip.addAgentMessage({ key: OWN_INTENT, bytes, own: true }, now),
-      relay: (bytes, key, now) => {
-        if (this.#agentCount() > 0) this.#gossip.addAgentMessage({ key, bytes, own: false }, now)
-      },
-      ask: (member) => this.syncWith(member),
-      leadMs: 2 * this.#config.gossipIntervalMs,
-    })
-  }
-
   #createGossip(now: number): Gossip {
     const { name } = this.#self
     const send = (to: MemberEntry, messages: readonly Uint8Array[]): void => this.#outbound.sendParts(to, messages)
-    return new Gossip({ config: this.#config, members: this.#members, self: name, counts: this.#roster, send }, now)
+    const mustProve = (entry: MemberEntry, at: number): void => this.#prober.probeSoon(entry.name, at)
+    const parts = { config: this.#config, members: this.#members, self: name, counts: this.#roster }
+    return new Gossip({ ...parts, send, mustProve }, now)
+  }
+
+  #createGatekeeper({ asks, isAllowed, wallOffsetMs }: SwimOptions): Gatekeeper {
+    return new Gatekeeper({
+      outbound: this.#outbound,
+      verdicts: this.#verdicts,
+      asksMembers: asks?.members === true,
+      isAllowed,
+      wallOffsetMs,
+      retry: (alive, now) => this.#roster.handleAlive(alive, now),
+      count: (reason) => this.count(reason),
+    })
   }
 }
 

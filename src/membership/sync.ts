@@ -6,7 +6,15 @@
 import { formatHostPort, type HostPort } from '../address.js'
 import { EMPTY_BYTES } from '../bytes.js'
 import type { SwimConfig } from './config.js'
-import { isShoalNode, type MemberEntry, TAG_BOOT_ID } from './member.js'
+import {
+  createEntry,
+  isShoalNode,
+  type Member,
+  type MemberEntry,
+  type MemberState,
+  snapshotOf,
+  TAG_BOOT_ID,
+} from './member.js'
 import type { Members } from './members.js'
 import { mergeList } from './merge.js'
 import type { Outbound } from './outbound.js'
@@ -15,9 +23,10 @@ import type { Roster } from './roster.js'
 import { pushPullIntervalMs } from './scaling.js'
 import type { Self } from './self.js'
 import { decodeTags } from './tags.js'
+import type { Verdicts } from './verdicts.js'
 import { versionConflict, versionedOf } from './versions.js'
-import { encodePushPull, encodeStreamUser } from './wire/encode.js'
-import { type PushNodeState, type PushPull, WIRE_STATE } from './wire/messages.js'
+import { encodeErrorReply, encodePushPull, encodeStreamUser } from './wire/encode.js'
+import { type PushNodeState, type PushPull, WIRE_STATE, type WireState } from './wire/messages.js'
 
 export interface SyncParts {
   readonly config: SwimConfig
@@ -32,6 +41,9 @@ export interface SyncParts {
   readonly onList: (nodes: readonly PushNodeState[], isJoinReply: boolean, now: number) => void
   /** A member that we held for dead has answered. */
   readonly onHealed: (name: string, now: number) => void
+  /** Set when a hook judges joins, on the side that asks and on the side that is asked. */
+  readonly verdicts: Verdicts | undefined
+  readonly wallOffsetMs: number
 }
 
 interface Exchange {
@@ -41,9 +53,26 @@ interface Exchange {
   readonly peer: string | undefined
   /** A try at somebody thought dead: that it fails is what one expects. */
   readonly healing: boolean
+  /** Only to see who is there, for the user's hook to judge: nobody is told of us yet. */
+  readonly looking: boolean
+  /** The number under which the end is reported; the exchange's own unless another one led to it. */
+  readonly reportId?: number
 }
 
+export interface IncomingRequest {
+  readonly request: PushPull
+  readonly from: HostPort
+  readonly reply: (bytes: Uint8Array) => void
+}
+
+/** Asks for a list and gives none. */
+const NOTHING: PushPull = { type: 'pushPull', join: false, nodes: [], userState: EMPTY_BYTES }
+
 const EXCHANGES_MAX = 64
+/** Joins under way; further ones fail at once. */
+const JOINS_MAX = 256
+/** Requests held for a hook: each may be as large as a stream. */
+const JUDGED_MAX = 32
 /**
  * After a join the state is exchanged again so soon, then at doubling intervals until the regular one is reached. The
  * member we joined by may have been new itself, as in a cold start, and user state that it lacked is not gossiped to us.
@@ -56,6 +85,8 @@ export class Sync {
   readonly #exchanges = new Map<number, Exchange>()
   #tickAt: number
   #intervalMs = Number.POSITIVE_INFINITY
+  /** Requests of others that wait for a verdict. */
+  #judged = 0
 
   constructor(parts: SyncParts, firstTickAt: number) {
     this.#parts = parts
@@ -68,7 +99,13 @@ export class Sync {
 
   /** Starts an exchange with an address of which nothing need be known. The end is reported by a `joined` effect. */
   join(to: HostPort): number {
-    return this.#start({ to, reported: true, peer: undefined, healing: false }, this.#requestFor(undefined, true))
+    const looking = this.#parts.verdicts !== undefined
+    const request = looking ? encodePushPull(NOTHING) : this.#requestFor(undefined, true)
+    const exchange = { to, reported: true, peer: undefined, healing: false, looking }
+    if (this.#exchanges.size < JOINS_MAX) return this.#start(exchange, request)
+    const id = this.#parts.outbound.nextExchangeId()
+    this.#parts.outbound.emit({ type: 'joined', id, error: `${JOINS_MAX} exchanges are under way: join later` })
+    return id
   }
 
   /** Joins of ours are under way. */
@@ -79,7 +116,8 @@ export class Sync {
 
   /** The same as a join of somebody whom we need not join: each is to learn of the other. */
   meet(to: HostPort): void {
-    this.#start({ to, reported: false, peer: undefined, healing: true }, this.#requestFor(undefined, false))
+    const exchange = { to, reported: false, peer: undefined, healing: true, looking: false }
+    this.#start(exchange, this.#requestFor(undefined, false))
   }
 
   /** There is reason to look again before the regular time. */
@@ -102,7 +140,7 @@ export class Sync {
     for (const exchange of this.#exchanges.values()) if (exchange.peer === entry.name) return
     if (this.#exchanges.size >= EXCHANGES_MAX) return
     const to = { host: entry.host, port: entry.port }
-    this.#start({ to, reported: false, peer: entry.name, healing }, this.#requestFor(entry, false))
+    this.#start({ to, reported: false, peer: entry.name, healing, looking: false }, this.#requestFor(entry, false))
   }
 
   handleTimeout(now: number): void {
@@ -118,8 +156,33 @@ export class Sync {
     if (peer !== undefined) this.syncWith(peer)
   }
 
-  /** The other side's request: our reply, made before the request is merged, as memberlist does. */
-  handleRequest(request: PushPull, from: HostPort, now: number): Uint8Array {
+  /**
+   * The other side's request. `reply` is called once: with our list, made before theirs is merged, as memberlist does;
+   * or with an error when the user's hook turns a joining node away, of which nothing is merged then.
+   */
+  handleRequest({ request, from, reply }: IncomingRequest, now: number): void {
+    const { verdicts, outbound, wallOffsetMs } = this.#parts
+    const accept = (at: number): void => reply(this.#answer(request, from, at))
+    if (verdicts === undefined || !request.join) {
+      accept(now)
+      return
+    }
+    const peer = formatHostPort(from)
+    const settle = (refusal: string | undefined, at: number): void => {
+      this.#judged--
+      if (refusal === undefined) accept(at)
+      else {
+        outbound.notice({ kind: 'merge-refused', peer, reason: refusal })
+        reply(encodeErrorReply(`merge refused: ${refusal}`))
+      }
+    }
+    const members = request.nodes.map((node) => memberOf(node, wallOffsetMs, now))
+    const question = { kind: 'merge', merge: { address: peer, initiator: false, members } } as const
+    const isAsked = ++this.#judged <= JUDGED_MAX && verdicts.ask(question, settle, now)
+    if (!isAsked) settle('too many joins wait for a verdict', now)
+  }
+
+  #answer(request: PushPull, from: HostPort, now: number): Uint8Array {
     const reply = encodePushPull({
       type: 'pushPull',
       join: false,
@@ -137,6 +200,11 @@ export class Sync {
     const exchange = this.#exchanges.get(id)
     if (exchange === undefined) return false
     this.#exchanges.delete(id)
+    this.#prove(exchange)
+    if (exchange.looking) {
+      this.#judgeThenJoin(id, exchange, reply, now)
+      return true
+    }
     this.#parts.onList(reply.nodes, exchange.reported, now)
     const { rejected, rest } = this.#merge(reply, formatHostPort(exchange.to), now)
     this.#verifyAt(exchange)
@@ -146,7 +214,7 @@ export class Sync {
     if (exchange.reported) {
       this.#intervalMs = AFTER_JOIN_MS
       this.#tickAt = Math.min(this.#tickAt, now + AFTER_JOIN_MS)
-      this.#parts.outbound.emit({ type: 'joined', id, error: rejected })
+      this.#parts.outbound.emit({ type: 'joined', id: exchange.reportId ?? id, error: rejected })
     }
     return true
   }
@@ -156,8 +224,27 @@ export class Sync {
     if (exchange === undefined) return
     this.#exchanges.delete(id)
     const peer = formatHostPort(exchange.to)
-    if (exchange.reported) this.#parts.outbound.emit({ type: 'joined', id, error })
+    if (exchange.reported) this.#parts.outbound.emit({ type: 'joined', id: exchange.reportId ?? id, error })
     else if (!exchange.healing) this.#parts.outbound.notice({ kind: 'peer-error', peer, reason: error })
+  }
+
+  /** We have seen who is there; if the hook has nothing against them, the join begins. */
+  #judgeThenJoin(id: number, { to }: Exchange, seen: PushPull, now: number): void {
+    const { verdicts, outbound, wallOffsetMs } = this.#parts
+    const settle = (refusal: string | undefined): void => {
+      const exchange = { to, reported: true, peer: undefined, healing: false, looking: false, reportId: id }
+      if (refusal === undefined) this.#start(exchange, this.#requestFor(undefined, true))
+      else outbound.emit({ type: 'joined', id, error: `merge refused on this side: ${refusal}` })
+    }
+    const members = seen.nodes.map((node) => memberOf(node, wallOffsetMs, now))
+    const question = { kind: 'merge', merge: { address: formatHostPort(to), initiator: true, members } } as const
+    if (verdicts?.ask(question, settle, now) !== true) settle('too many joins wait for a verdict')
+  }
+
+  /** Whoever answered a stream that we dialled is there. */
+  #prove({ peer, to }: Exchange): void {
+    const entry = peer === undefined ? undefined : this.#parts.members.get(peer)
+    if (entry !== undefined && entry.port === to.port && entry.host === to.host) entry.proven = true
   }
 
   #start(exchange: Exchange, bytes: Uint8Array): number {
@@ -232,6 +319,19 @@ export class Sync {
     for (const entry of members.values()) if (members.trusts(entry)) nodes.push(toPushNode(entry))
     return nodes
   }
+}
+
+function memberOf(node: PushNodeState, wallOffsetMs: number, now: number): Member {
+  const entry = createEntry(node.name, node, now)
+  entry.incarnation = node.incarnation
+  entry.state = stateOf(node.state)
+  return snapshotOf(entry, wallOffsetMs)
+}
+
+function stateOf(state: WireState): MemberState {
+  if (state === WIRE_STATE.alive) return 'alive'
+  if (state === WIRE_STATE.suspect) return 'suspect'
+  return state === WIRE_STATE.left ? 'left' : 'dead'
 }
 
 function toPushNode(entry: MemberEntry): PushNodeState {

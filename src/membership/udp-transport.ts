@@ -17,15 +17,23 @@ const literalLookup: Lookup = (host, _options, callback) => callback(null, host,
 /** How an IPv6 socket that also takes IPv4 (bound to `::`) writes the addresses of IPv4 peers. */
 const V4_MAPPED = '::ffff:'
 
+/** What of a socket is used once it is bound. */
+export type DatagramSocket = Pick<Socket, 'on' | 'send' | 'address' | 'close'>
+
+/** Codes counted each by itself; the system has some dozens. */
+const CODES_MAX = 64
+
 export class UdpTransport {
-  readonly #socket: Socket
+  readonly #socket: DatagramSocket
   readonly #isV6: boolean
+  readonly #sendErrors = new Map<string, number>()
   #received = 0
-  #sendErrors = 0
   #closed = false
   #onPacket: (bytes: Uint8Array, from: HostPort) => void = () => {}
+  #onTrouble: (error: Error) => void = () => {}
 
-  private constructor(socket: Socket, isV6: boolean) {
+  /** Takes over a bound socket. */
+  constructor(socket: DatagramSocket, isV6: boolean = false) {
     this.#socket = socket
     this.#isV6 = isV6
     socket.on('message', (bytes, { address, port }) => {
@@ -33,8 +41,11 @@ export class UdpTransport {
       const host = isV6 && address.startsWith(V4_MAPPED) ? address.slice(V4_MAPPED.length) : address
       this.#onPacket(bytes, { host, port })
     })
-    // ICMP errors of earlier sends surface here on some systems: loss, like any other.
-    socket.on('error', () => this.#sendErrors++)
+    // ICMP errors of earlier sends surface here on some systems: loss, like any other. The socket stays open.
+    socket.on('error', (error) => {
+      this.#countError(error)
+      this.#onTrouble(error)
+    })
   }
 
   /** Binds to an IP literal, or rejects with the socket's error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
@@ -64,12 +75,14 @@ export class UdpTransport {
     return this.#received
   }
 
-  get sendErrors(): number {
-    return this.#sendErrors
+  /** Packets that the system did not take, by the code that it gave. To the protocol they are lost. */
+  get sendErrors(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#sendErrors)
   }
 
-  listen(onPacket: (bytes: Uint8Array, from: HostPort) => void): void {
+  listen(onPacket: (bytes: Uint8Array, from: HostPort) => void, onTrouble: (error: Error) => void): void {
     this.#onPacket = onPacket
+    this.#onTrouble = onTrouble
   }
 
   send(bytes: Uint8Array, to: HostPort): void {
@@ -77,10 +90,10 @@ export class UdpTransport {
     const host = this.#isV6 && isIPv4(to.host) ? V4_MAPPED + to.host : to.host
     try {
       this.#socket.send(bytes, to.port, host, (error) => {
-        if (error !== null) this.#sendErrors++
+        if (error != null) this.#countError(error)
       })
-    } catch {
-      this.#sendErrors++ // a port or an address that the socket refuses at once
+    } catch (error) {
+      this.#countError(error) // a port or an address that the socket refuses at once
     }
   }
 
@@ -89,6 +102,18 @@ export class UdpTransport {
     this.#closed = true
     return new Promise((resolve) => this.#socket.close(() => resolve()))
   }
+
+  #countError(error: unknown): void {
+    const code = codeOf(error)
+    const key = this.#sendErrors.has(code) || this.#sendErrors.size < CODES_MAX ? code : 'OTHER'
+    this.#sendErrors.set(key, (this.#sendErrors.get(key) ?? 0) + 1)
+  }
+}
+
+/** EPERM and the like; `UNKNOWN` for an error without a code. */
+export function codeOf(error: unknown): string {
+  const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined
+  return typeof code === 'string' ? code : 'UNKNOWN'
 }
 
 /** The default buffer holds only some hundred packets: a stalled event loop would lose the rest. */

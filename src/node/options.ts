@@ -5,10 +5,10 @@
 import { type HostPort, tryParseHostPort, zoneProblem } from '../address.js'
 import { utf8Encode } from '../bytes.js'
 import { ShoalError } from '../errors.js'
-import type { DelegateProtocol, Profile, Seeds, SwimConfig } from '../membership/index.js'
+import type { AdmissionHooks, DelegateProtocol, Profile, Seeds, SwimConfig } from '../membership/index.js'
 import { type Random, randomInt } from '../random.js'
 
-export interface NodeOptions {
+export interface NodeOptions extends AdmissionHooks {
   /** Nodes of different clusters never see each other. `''` is an unlabelled cluster, as old memberlist peers form. */
   readonly cluster?: string
   /** Unique in the cluster, 1 to 255 bytes. Default: the host's name and some random characters. */
@@ -35,6 +35,10 @@ export interface NodeOptions {
   readonly tuning?: Partial<Omit<SwimConfig, 'vsn'>>
   /** Shown to every node and to `serf members`. Names may not begin with `_`; at most about 400 bytes in all. */
   readonly tags?: Readonly<Record<string, string>>
+  /** Addresses that may take part in gossip, as CIDR blocks such as `10.0.0.0/8`. Default all. */
+  readonly allow?: readonly string[]
+  /** Compress gossip that shrinks by it. Default false. */
+  readonly compress?: boolean
   readonly rpc?: RpcNodeOptions
   /** Whether arguments and results of local calls are passed as they are, or copied as a remote call would. */
   readonly local?: 'reference' | 'clone'
@@ -62,6 +66,7 @@ export interface ResolvedOptions extends NodeOptions {
   readonly requireSeed: boolean
   readonly tags: Readonly<Record<string, string>>
   readonly local: 'reference' | 'clone'
+  readonly compress: boolean
   /** Host and port to bind the RPC listener to. */
   readonly rpcBind: HostPort
   readonly exposeStacks: boolean
@@ -86,6 +91,10 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof NodeOptions>([
   'delegateProtocol',
   'tuning',
   'tags',
+  'allow',
+  'compress',
+  'admitMember',
+  'admitMerge',
   'rpc',
   'local',
   'health',
@@ -119,6 +128,8 @@ export function resolveOptions(options: NodeOptions, { env, hostname, random }: 
       options.health === undefined
         ? undefined
         : parseBind('health.bind', checkText('health.bind', options.health.bind), 0),
+    ...checkHooks(options),
+    compress: checkFlag('compress', options.compress ?? false),
     exposeStacks: checkFlag('rpc.exposeStacks', options.rpc?.exposeStacks ?? false),
   }
 }
@@ -186,6 +197,14 @@ function checkTags(tags: Readonly<Record<string, string>>): Readonly<Record<stri
     if (name.startsWith('_')) throw invalid(`tag '${name}' begins with '_': such names are shoal's own`)
   }
   return { ...tags }
+}
+
+function checkHooks({ admitMember, admitMerge }: AdmissionHooks): AdmissionHooks {
+  for (const [name, hook] of Object.entries({ admitMember, admitMerge })) {
+    if (hook !== undefined && typeof hook !== 'function')
+      throw invalid(`${name} must be a function, got ${typeof hook}`)
+  }
+  return { ...(admitMember === undefined ? {} : { admitMember }), ...(admitMerge === undefined ? {} : { admitMerge }) }
 }
 
 function checkLocal(local: string): 'reference' | 'clone' {

@@ -3,7 +3,7 @@
  * passed on to the module that knows it. How it is put together is decided in `node.ts`.
  */
 import { ShoalError } from '../errors.js'
-import { type JoinResult, type Member, type MemberEvent, Membership } from '../membership/index.js'
+import { type JoinResult, type Member, type MemberEvent, Membership, type PingOptions } from '../membership/index.js'
 import {
   type Instance,
   type Registry,
@@ -242,6 +242,16 @@ export class ShoalNode implements AsyncDisposable {
     }
     this.#assertOpen()
     return this.#membership.join(seeds)
+  }
+
+  /**
+   * One ping over UDP to a known member, the dead included; resolves with its round trip in ms. Rejects UNREACHABLE when
+   * no answer comes within `timeout` (default the profile's `probeTimeoutMs`), INVALID_ARGUMENT for an unknown name or a
+   * bad timeout, CLOSED, or OVERLOADED beyond 1,024 at once. Silence has the member probed at once.
+   */
+  async ping(member: string, options?: PingOptions): Promise<number> {
+    this.#assertOpen()
+    return this.#membership.ping(member, options)
   }
 
   /** Whether this node lives, whether it should get traffic, and the state of each of its services. */

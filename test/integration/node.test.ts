@@ -147,7 +147,18 @@ describe('members', () => {
     await until('a has measured b', () => memberOf(a, 'b')?.rtt !== undefined)
     for (const member of a.members()) {
       expect(Object.keys(member).sort()).toEqual(
-        ['address', 'incarnation', 'meta', 'name', 'rpcAddress', 'rtt', 'since', 'state', 'tags'].sort(),
+        [
+          'address',
+          'incarnation',
+          'meta',
+          'name',
+          'rpcAddress',
+          'rtt',
+          'since',
+          'state',
+          'tags',
+          'udpReachable',
+        ].sort(),
       )
       expect(Object.isFrozen(member)).toBe(true)
       expect(Object.isFrozen(member.tags)).toBe(true)

@@ -81,7 +81,7 @@ it('a rumour rides on an answer that is sent anyway', () => {
   h.settleWith('a', 'b')
   h.receive('a', h.alive('a', 2, { meta: utf8Encode('x') }))
   h.clear()
-  h.receive('b', { type: 'ping', seqNo: 1, node: 'me', source: undefined })
+  h.receive('b', { type: 'ping', seqNo: 1, node: 'me', source: h.source('b') })
   expect(h.packets[0]!.messages.map(({ type }) => type)).toEqual(['ack', 'alive'])
 })
 
@@ -102,7 +102,7 @@ it('a young rumour goes before one that was told often', () => {
   const h = new SwimHarness({ config: { ...CONFIG, burstPacketsPerSecond: 0, packetBytesMax: 130 } })
   h.settleWith('a', 'b')
   h.receive('a', h.alive('a', 2))
-  const ping = { type: 'ping', seqNo: 1, node: 'me', source: undefined } as const
+  const ping = { type: 'ping', seqNo: 1, node: 'me', source: h.source('b') } as const
   h.receive('b', ping)
   h.receive('a', h.alive('b', 2))
   h.clear()

@@ -305,6 +305,9 @@ export class SimNode implements Endpoint {
       case 'notice':
         this.#parts.onNotice?.(effect.notice)
         break
+      case 'pinged':
+      case 'judge':
+        break
       default:
         unreachable(effect)
     }

@@ -9,11 +9,21 @@ export type WorkerOrder =
   /** Stand still from the moment it tells the others of its next suspicion. */
   | { readonly type: 'blockWhenSuspecting'; readonly ms: number; readonly listenMs: number }
   | { readonly type: 'block'; readonly ms: number; readonly listenMs: number }
+  /** Compute for so long without a break, then go on. */
+  | { readonly type: 'busy'; readonly ms: number }
+  /** Report what it sees, and whom it accused since the last look. */
+  | { readonly type: 'look' }
   | { readonly type: 'close' }
 
 export type WorkerReport =
   | { readonly type: 'joined'; readonly error: string | undefined; readonly address: string }
   | { readonly type: 'waiting' }
+  | { readonly type: 'resumed' }
+  | {
+      readonly type: 'seen'
+      readonly accused: readonly string[]
+      readonly view: Readonly<Record<string, string>>
+    }
   | {
       readonly type: 'listened'
       readonly accused: readonly string[]
@@ -29,7 +39,7 @@ const membership = await Membership.start({
   name,
   bind: '127.0.0.1:0',
   tuning: FAST,
-  seeds: [seed],
+  seeds: seed === '' ? [] : [seed],
   onEvent: ({ type, member }) => {
     if (type === 'suspect' || type === 'dead') accused.push(`${type} ${member.name}`)
     const order = waitingOrder
@@ -49,7 +59,18 @@ async function obey(order: WorkerOrder): Promise<void> {
     process.disconnect()
     return
   }
+  if (order.type === 'look') {
+    const view = Object.fromEntries(membership.members().map(({ name: member, state }) => [member, state]))
+    report({ type: 'seen', accused: accused.splice(0), view })
+    return
+  }
   accused.length = 0
+  if (order.type === 'busy') {
+    const end = performance.now() + order.ms
+    while (performance.now() < end);
+    report({ type: 'resumed' })
+    return
+  }
   if (order.type === 'block') blockAndListen(order)
   else {
     waitingOrder = order

@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { FAST, WatchedMembership } from './membership-node.js'
+import { until } from './until.js'
 
 /**
  * Hook `input` loses packets in silence; `output` would tell the sender. On loopback a dialled stream's source is
@@ -21,6 +22,14 @@ const CUT = `table inet fault {
 const UDP_CUT = `table inet fault {
   chain cut {
     type filter hook input priority 0; policy accept;
+    ip daddr 127.0.0.3 meta l4proto udp drop
+  }
+}
+`
+/** Here the sender is told: EPERM at each send. */
+const OUTPUT_CUT = `table inet fault {
+  chain cut {
+    type filter hook output priority 0; policy accept;
     ip daddr 127.0.0.3 meta l4proto udp drop
   }
 }
@@ -68,9 +77,23 @@ for (const node of nodes) node.events.length = 0
 nft(UDP_CUT)
 await new Promise((resolve) => setTimeout(resolve, UDP_CUT_MS))
 const udpCutViews = views()
-const diagnosed = nodes.flatMap((node) => node.notices).filter(({ kind }) => kind === 'udp-blocked').length
+const diagnosed = nodes.flatMap(({ name, notices }) =>
+  notices.flatMap((notice) => (notice.kind === 'udp-blocked' ? [{ by: name, ...notice }] : [])),
+)
+const blockedFacts = nodes.map(({ membership }) => membership.member('c')?.udpReachable)
 nft('delete table inet fault\n')
 await untilViews(AGREED)
+const recovered = (): boolean =>
+  nodes.slice(0, 2).every(({ membership }) => membership.member('c')?.udpReachable === true)
+await until('UDP is known to work again', recovered)
 
-process.stdout.write(`${JSON.stringify({ cutMs, cutViews, healMs, udpCutViews, diagnosed, healed: views() })}\n`)
+nft(OUTPUT_CUT)
+await until('the system refused to send', () => (nodes[0]?.membership.stats().sendErrorsByCode['EPERM'] ?? 0) > 5)
+nft('delete table inet fault\n')
+await untilViews(AGREED)
+const pingAfterEperm = await nodes[0]?.membership.ping('c', { timeout: 5_000 })
+
+process.stdout.write(
+  `${JSON.stringify({ cutMs, cutViews, healMs, udpCutViews, diagnosed, blockedFacts, pingAfterEperm, healed: views() })}\n`,
+)
 await Promise.all(nodes.map((node) => node.membership.close()))

@@ -5,9 +5,10 @@
 import { formatHostPort, type HostPort, ipToBytes } from '../../src/address.js'
 import { EMPTY_BYTES, utf8Decode, utf8Encode } from '../../src/bytes.js'
 import { PROFILES, type SwimConfig } from '../../src/membership/config.js'
-import type { Effect, MemberEvent, Notice } from '../../src/membership/effects.js'
+import type { Effect, MemberEvent, Notice, Question } from '../../src/membership/effects.js'
 import { type Broadcast, PAYLOAD_MAGIC, type PayloadHandler, type Verdict } from '../../src/membership/payload.js'
 import { Swim } from '../../src/membership/swim.js'
+import type { SwimOptions } from '../../src/membership/swim-contract.js'
 import { encodeTags } from '../../src/membership/tags.js'
 import { encodeCompound } from '../../src/membership/wire/compound.js'
 import { decodePacket } from '../../src/membership/wire/decode.js'
@@ -18,6 +19,7 @@ import type {
   PacketMessage,
   PushNodeState,
   PushPull,
+  Source,
   StreamMessage,
   Suspect,
   WireState,
@@ -50,6 +52,8 @@ export interface HarnessOptions {
   readonly payload?: PayloadHandler
   readonly seed?: number
   readonly amongSerf?: boolean
+  readonly asks?: SwimOptions['asks']
+  readonly isAllowed?: (host: string) => boolean
 }
 
 export interface AliveChanges {
@@ -72,15 +76,19 @@ export class SwimHarness {
   exchanges: ExchangeEffect[] = []
   replies: { stream: number; bytes: Uint8Array | undefined }[] = []
   joined: { id: number; error: string | undefined }[] = []
+  pinged: { id: number; rttMs: number | undefined }[] = []
+  questions: { id: number; question: Question }[] = []
   leftCount = 0
   readonly #hosts = new Map<string, string>([['me', '10.0.0.1']])
 
-  constructor({ config, incarnation = 100, tags, payload, seed = 1, amongSerf = false }: HarnessOptions = {}) {
+  constructor(given: HarnessOptions = {}) {
+    const { config, incarnation = 100, tags, payload, seed = 1, amongSerf = false, asks, isAllowed } = given
     this.config = { ...PROFILES.lan, ...config }
     const meta = tags === undefined ? EMPTY_BYTES : encodeTags(tags)
     const options = { config: this.config, name: 'me', incarnation, payload, random: seededRandom(seed) }
     const identity = { addr: Uint8Array.of(10, 0, 0, 1), port: PORT, meta, vsn: VSN }
-    this.swim = new Swim({ ...options, identity, amongSerf, wallOffsetMs: 0 }, this.now)
+    const hooks = asks === undefined ? {} : { asks }
+    this.swim = new Swim({ ...options, ...hooks, isAllowed, amongSerf, identity, wallOffsetMs: 0 }, this.now)
     this.swim.start(this.now)
     this.collect()
     this.clear()
@@ -111,6 +119,11 @@ export class SwimHarness {
     return { type: 'alive', node, incarnation, addr, port: PORT, meta: EMPTY_BYTES, vsn: VSN, ...changes }
   }
 
+  /** How this peer names itself in a ping. */
+  source(name: string): Source {
+    return { addr: ipToBytes(this.address(name).host)!, port: PORT, node: name }
+  }
+
   /** One packet from this peer with these messages. */
   receive(from: string, ...messages: readonly PacketMessage[]): void {
     const parts = messages.map(encodeMessage)
@@ -130,9 +143,15 @@ export class SwimHarness {
 
   settle(...names: readonly string[]): void {
     for (const name of names) this.answering.add(name)
+    this.prove(...names)
     const isTold = (): boolean => this.swim.stats().queued.rumours + this.swim.stats().queued.userMessages === 0
     if (this.swim.stats().live > 1) this.advanceUntil(isTold, 60_000)
     this.clear()
+  }
+
+  /** These members, who answer, show that they are at their addresses. */
+  prove(...names: readonly string[]): void {
+    for (const name of names) this.ping(name, 1)
   }
 
   /** Time goes on, and every deadline on the way is met on time. */
@@ -205,6 +224,20 @@ export class SwimHarness {
     return { name, addr, port: PORT, meta, incarnation, state, vsn: VSN }
   }
 
+  /** The user's hook answers the oldest question: with a reason not to, or yes. */
+  judge(refusal?: string): void {
+    const { id } = this.questions.shift()!
+    this.swim.handleVerdict(id, refusal, this.now)
+    this.collect()
+  }
+
+  /** A user's ping; undefined when it is refused. */
+  ping(name: string, timeoutMs: number): number | undefined {
+    const id = this.swim.ping(name, timeoutMs, this.now)
+    this.collect()
+    return id
+  }
+
   clear(): void {
     this.packets = []
     this.events = []
@@ -212,6 +245,8 @@ export class SwimHarness {
     this.exchanges = []
     this.replies = []
     this.joined = []
+    this.pinged = []
+    this.questions = []
     this.leftCount = 0
   }
 
@@ -233,6 +268,8 @@ export class SwimHarness {
     else if (effect.type === 'notice') this.notices.push(effect.notice)
     else if (effect.type === 'exchange') this.exchanges.push(effect)
     else if (effect.type === 'reply') this.replies.push({ stream: effect.stream, bytes: effect.bytes })
+    else if (effect.type === 'pinged') this.pinged.push({ id: effect.id, rttMs: effect.rttMs })
+    else if (effect.type === 'judge') this.questions.push({ id: effect.id, question: effect.question })
     else if (effect.type === 'joined') this.joined.push({ id: effect.id, error: effect.error })
     else this.leftCount++
   }

@@ -1,16 +1,14 @@
 /** Vectors of the wire, and what several of its tests share. */
 import { readFileSync } from 'node:fs'
 import { hexEncode } from '../../src/bytes.js'
-import { lzwEncode } from '../../src/membership/wire/lzw.js'
-import {
-  type Alive,
-  type DecodedPacket,
-  MESSAGE_TYPE,
-  type PacketMessage,
-  type PushNodeState,
-  type PushPull,
+import { encodeCompressed } from '../../src/membership/wire/compress.js'
+import type {
+  Alive,
+  DecodedPacket,
+  PacketMessage,
+  PushNodeState,
+  PushPull,
 } from '../../src/membership/wire/messages.js'
-import { MsgpackWriter } from '../../src/membership/wire/msgpack-writer.js'
 
 interface WireVectors {
   /** Struct bodies as Go writes them, without the type byte. */
@@ -51,17 +49,7 @@ export function toHex(bytes: Uint8Array): string {
 }
 
 /** Wrapped as a peer does that compresses. */
-export function compressed(bytes: Uint8Array): Uint8Array {
-  const writer = new MsgpackWriter()
-  writer.begin()
-  writer.byte(MESSAGE_TYPE.compress)
-  writer.mapHead(2)
-  writer.text('Algo')
-  writer.uint(0)
-  writer.text('Buf')
-  writer.bytes(lzwEncode(bytes))
-  return writer.finish()
-}
+export const compressed: (message: Uint8Array) => Uint8Array = encodeCompressed
 
 /** The body of a vector with the type byte that it lacks. */
 export function typed(type: number, vector: string): Uint8Array {

@@ -14,7 +14,15 @@ import {
 import { seededRandom } from '../../src/random.js'
 
 function member(name: string, address: string, state: MemberState = 'alive'): Member {
-  const rest = { incarnation: 1, meta: new Uint8Array(), tags: {}, rpcAddress: undefined, rtt: undefined, since: 0 }
+  const rest = {
+    incarnation: 1,
+    meta: new Uint8Array(),
+    tags: {},
+    rpcAddress: undefined,
+    rtt: undefined,
+    udpReachable: undefined,
+    since: 0,
+  }
   return { name, address, state, ...rest }
 }
 

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { EMPTY_BYTES } from '../../src/bytes.js'
+import { PROFILES } from '../../src/membership/config.js'
 import type { IndirectPing, Ping } from '../../src/membership/wire/messages.js'
 import { decodeStream, PORT, SwimHarness } from '../support/swim-harness.js'
 
@@ -66,7 +67,7 @@ it('a stream that opens with an answer or an error is closed and counted', () =>
 
 it('a ping made for another is relayed under a number of our own, and its answer passed on under the first', () => {
   const h = new SwimHarness()
-  h.receive('a', indirectPing(500, true))
+  h.receive('a', indirectPing(500, true, h.source('a')))
   const [relayed] = h.sent('ping')
   expect(relayed).toMatchObject({ to: '10.9.9.9:400', message: { node: 'far', source: { port: PORT, node: 'me' } } })
   h.clear()
@@ -84,12 +85,31 @@ it('the answer to a relayed ping goes to the source that the request named', () 
   expect(h.sent('ack')[0]!.to).toBe('10.7.7.7:1234')
 })
 
-it('a relayed ping without an answer is owned up to with a nack when the probe timeout is over', () => {
+it.each([
+  ['lan', 400],
+  ['wan', 1_600],
+  ['local', 160],
+] as const)(
+  'with %s numbers a nack leaves after %i ms, in time for the deadline of whoever asked',
+  (profile, afterMs) => {
+    const config = PROFILES[profile]
+    const h = new SwimHarness({ config })
+    const start = h.now
+    h.receive('a', indirectPing(500, true))
+    h.advance(config.probeIntervalMs)
+    // It asked when its own timeout was over: a fifth of what it had left then is for the way there and back.
+    expect(config.probeTimeoutMs + afterMs).toBeLessThan(config.probeIntervalMs)
+    expect(h.sent('nack')).toEqual([{ at: start + afterMs, to: h.at('a'), message: { type: 'nack', seqNo: 500 } }])
+  },
+)
+
+it('an answer that comes after the nack is still passed on until the probe timeout is over', () => {
   const h = new SwimHarness()
-  const start = h.now
   h.receive('a', indirectPing(500, true))
-  h.advance(2_000)
-  expect(h.sent('nack')).toEqual([{ at: start + 500, to: h.at('a'), message: { type: 'nack', seqNo: 500 } }])
+  h.advance(450)
+  expect(h.sent('nack')).toHaveLength(1)
+  h.ack('far', h.sent('ping')[0]!.message.seqNo)
+  expect(h.sent('ack').map(({ message }) => message.seqNo)).toEqual([500])
 })
 
 it('whoever asked for no nack gets none, and an answer after the timeout is not passed on', () => {
@@ -104,13 +124,13 @@ it('whoever asked for no nack gets none, and an answer after the timeout is not 
 
 it('a node relays only so many pings at a time and counts the rest', () => {
   const h = new SwimHarness()
-  for (let i = 0; i < 1_030; i++) h.receive('a', indirectPing(i, false))
-  expect(h.sent('ping')).toHaveLength(1_024)
-  expect(h.swim.stats().drops['relays-full']).toBe(6)
-  h.advance(600)
+  for (let i = 0; i < 1_000; i++) h.receive('a', indirectPing(i, false))
+  expect(h.sent('ping')).toHaveLength(256)
+  expect(h.swim.stats().drops['relays-full']).toBe(744)
+  h.advance(1_000)
   h.clear()
-  h.receive('a', indirectPing(1, false))
-  expect(h.sent('ping')).toHaveLength(1)
+  for (let i = 0; i < 1_000; i++) h.receive('a', indirectPing(i, false))
+  expect(h.sent('ping')).toHaveLength(128)
 })
 
 it('bytes that are no message are counted by reason and change nothing', () => {

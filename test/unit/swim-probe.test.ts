@@ -84,7 +84,7 @@ it('a member that answers over TCP only is no suspect, and the blocked UDP is no
   h.answer(h.exchanges[0]!, { type: 'ack', seqNo: probe.message.seqNo, payload: new Uint8Array(0) })
   expect(h.notices).toEqual([])
   h.advance(400)
-  expect(h.notices).toEqual([{ kind: 'udp-blocked', member: 'b', address: h.at('b') }])
+  expect(h.notices).toEqual([{ kind: 'udp-blocked', member: 'b', address: h.at('b'), local: h.at('me') }])
   expect(h.state('b')).toBe('alive')
   expect(h.sent('suspect')).toEqual([])
 })
@@ -116,6 +116,51 @@ it('a member that is no suspect is told nothing more when it answers over TCP', 
   h.advance(500)
   h.answer(h.exchanges[0]!, { type: 'ack', seqNo: probe.message.seqNo, payload: new Uint8Array(0) })
   expect(h.exchanges).toHaveLength(1)
+})
+
+it('blocked UDP is told once for each member, until a ping is answered again', () => {
+  const h = withSilentB()
+  const answerByTcp = (): void => {
+    const probe = h.untilProbeOf('b')
+    h.advance(600)
+    h.answer(h.exchanges.at(-1)!, { type: 'ack', seqNo: probe.message.seqNo, payload: new Uint8Array(0) })
+    h.advance(h.config.probeIntervalMs * (1 + h.swim.stats().healthScore))
+  }
+  expect(h.swim.member('b')?.udpReachable).toBe(true)
+  for (let i = 0; i < 4; i++) answerByTcp()
+  expect(h.notices).toHaveLength(1)
+  expect(h.swim.member('b')?.udpReachable).toBe(false)
+  h.answering.add('b')
+  h.untilProbeOf('b')
+  expect(h.swim.member('b')?.udpReachable).toBe(true)
+  h.answering.delete('b')
+  answerByTcp()
+  expect(h.notices).toHaveLength(2)
+})
+
+it('helpers that answer for the target make no statement about our own way to it', () => {
+  const h = withSilentB()
+  h.receive('a', h.alive('e', 1))
+  h.answering.add('e')
+  const probe = h.untilProbeOf('b')
+  h.advance(600)
+  h.ack('a', probe.message.seqNo)
+  h.advance(1_000)
+  expect(h.notices).toEqual([])
+  expect(h.swim.member('b')?.udpReachable).toBe(true)
+})
+
+it('doubts sown about many members do not keep the round from going on', () => {
+  const h = clusterOf()
+  h.answering.clear()
+  for (const at of [0, 1, 2, 3, 4, 5, 6, 7]) {
+    h.advance(at === 0 ? 0 : 1_000)
+    for (const name of ['a', 'b']) h.swim.probeSoon(name, h.now)
+  }
+  h.advance(60_000)
+  const probed = new Set(h.sent('ping').map(({ message }) => message.node))
+  expect(probed).toContain('c')
+  expect(probed).toContain('d')
 })
 
 it('a TCP answer with another number, of another kind or none convinces nobody', () => {
@@ -295,7 +340,7 @@ it('a stall extends the pings made for others', () => {
   h.receive('a', { type: 'indirectPing', seqNo: 5, target, port: 4, node: 'far', nack: true, source: undefined })
   h.swim.handleStall(700)
   h.advance(3_000)
-  expect(h.sent('nack').map(({ at }) => at)).toEqual([start + 1_200])
+  expect(h.sent('nack').map(({ at }) => at)).toEqual([start + 400 + 700])
 })
 
 it('the packets of a probe are the same for the same seed', () => {

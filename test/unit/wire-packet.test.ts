@@ -7,7 +7,7 @@ import {
   encodeCompound,
 } from '../../src/membership/wire/compound.js'
 import { withCrc } from '../../src/membership/wire/crc.js'
-import { decodePacket, INFLATED_BYTES_MAX, NESTING_MAX } from '../../src/membership/wire/decode.js'
+import { decodePacket, INFLATED_BYTES_MAX, NESTING_MAX, PARTS_MAX } from '../../src/membership/wire/decode.js'
 import { encodeMessage } from '../../src/membership/wire/encode.js'
 import { stripLabel } from '../../src/membership/wire/label.js'
 import { lzwEncode } from '../../src/membership/wire/lzw.js'
@@ -74,6 +74,14 @@ describe('a compound', () => {
   test('without all its lengths is rejected whole', () => {
     for (const start of ['07', '07 02', '07 02 0001', '07 02 0001 00'])
       expect(decodePacket(hex(start))).toEqual({ messages: [], drops: ['truncated'] })
+  })
+
+  test('of compounds carries a thousand messages, and says once that there were more', () => {
+    const inner = encodeCompound(new Array<Uint8Array>(255).fill(nack))
+    const { messages, drops } = decodePacket(encodeCompound(new Array<Uint8Array>(20).fill(inner)))
+    expect(messages.length).toBeGreaterThan(1_000)
+    expect(messages.length).toBeLessThanOrEqual(PARTS_MAX)
+    expect(drops).toEqual(['too-large'])
   })
 
   test('may hold compounds, but not without end', () => {
@@ -159,7 +167,7 @@ describe('a record outside its rules is dropped', () => {
     ['with minimum version 0', { vsn: hex('000502000000') }],
     ['with maximum version 0', { vsn: hex('010002000000') }],
     ['with a minimum version above the maximum', { vsn: hex('060502000000') }],
-    ['with more than 64 KiB of meta', { meta: new Uint8Array(65_537) }],
+    ['with more than 4 KiB of meta', { meta: new Uint8Array(4_097) }],
   ]
 
   test.each(bad)('alive %s', (_, change) => {
@@ -170,7 +178,7 @@ describe('a record outside its rules is dropped', () => {
     ['a name of 255 bytes', { node: `${'é'.repeat(127)}x` }],
     ['a name that begins with a byte order mark', { node: '\u{feff}a' }],
     ['a v4-mapped address of 16 bytes', { addr: hex('00000000000000000000ffff0a090901') }],
-    ['64 KiB of meta', { meta: new Uint8Array(65_536) }],
+    ['4 KiB of meta', { meta: new Uint8Array(4_096) }],
     ['the highest incarnation', { incarnation: 0xffff_ffff }],
   ]
   test.each(allowed)('but alive with %s is not', (_, change) => {

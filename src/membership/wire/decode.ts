@@ -15,8 +15,13 @@ import { readAccusation, readAck, readAlive, readIndirectPing, readNack, readPin
 export const NESTING_MAX = 4
 /** What all compressed parts of one packet may inflate to together; no peer compresses more than a packet. */
 export const INFLATED_BYTES_MAX = 65_536
-/** Parts of one packet that are inflated at all: a part that turns out bad late has cost as much as a good one. */
+/** Parts of one packet that are inflated at all. */
 const INFLATIONS_MAX = 8
+/**
+ * Messages and compounds in one packet. No peer puts more than 255 messages into one; a compressed one could hold
+ * sixteen thousand.
+ */
+export const PARTS_MAX = 1_024
 
 /** The values own their bytes: the packet's buffer may be reused. */
 export function decodePacket(bytes: Uint8Array): DecodedPacket {
@@ -34,6 +39,7 @@ class PacketDecoder {
   readonly #reader = new MsgpackReader()
   #inflatableBytes = INFLATED_BYTES_MAX
   #inflationsLeft = INFLATIONS_MAX
+  #partsLeft = PARTS_MAX
 
   /** One message with its type byte, inside `depth` wrappers. */
   part(bytes: Uint8Array, depth: number): void {
@@ -51,7 +57,13 @@ class PacketDecoder {
       this.drops.push(compound ?? 'truncated')
       return
     }
-    for (const part of compound.parts) this.part(part, depth + 1)
+    for (const part of compound.parts) {
+      if (--this.#partsLeft < 0) {
+        if (this.#partsLeft === -1) this.drops.push('too-large') // once for all that are left out
+        return
+      }
+      this.part(part, depth + 1)
+    }
     for (let i = 0; i < compound.missing; i++) this.drops.push('truncated')
   }
 

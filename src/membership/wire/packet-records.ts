@@ -9,6 +9,7 @@ import type { Ack, Alive, IndirectPing, Nack, Ping, Source } from './messages.js
 import type { MsgpackReader } from './msgpack-reader.js'
 import {
   FIELD_BYTES_MAX,
+  META_BYTES_READ_MAX,
   NAME_BYTES_MAX,
   PORT_MAX,
   requireAddress,
@@ -107,7 +108,7 @@ export function readAlive(reader: MsgpackReader): Alive {
   for (let key = reader.nextField(ALIVE); key !== undefined; key = reader.nextField(ALIVE)) {
     if (key === 'Addr') addr = reader.readBytes(FIELD_BYTES_MAX)
     else if (key === 'Incarnation') incarnation = reader.readUint(U32_MAX)
-    else if (key === 'Meta') meta = reader.readBytes(FIELD_BYTES_MAX)
+    else if (key === 'Meta') meta = reader.readBytes(META_BYTES_READ_MAX)
     else if (key === 'Node') node = reader.readText(NAME_BYTES_MAX)
     else if (key === 'Port') port = reader.readUint(PORT_MAX)
     else if (key === 'Vsn') vsn = reader.readBytes(FIELD_BYTES_MAX)

@@ -7,7 +7,9 @@ import type { MsgpackReader } from './msgpack-reader.js'
 export const U32_MAX = 0xffff_ffff
 export const PORT_MAX = 65_535
 export const NAME_BYTES_MAX = 255
-/** Any byte field of a record. Far above what peers send: an owner may not exceed 512 bytes of meta. */
+/** An owner may not exceed 512 bytes of meta; some peers do. The table holds one for each member. */
+export const META_BYTES_READ_MAX = 4_096
+/** Any other byte field of a record, far above what peers send. */
 export const FIELD_BYTES_MAX = 65_536
 
 export function requireName(reader: MsgpackReader, name: string): void {

@@ -6,6 +6,7 @@ import { WIRE_STATE } from './messages.js'
 import type { MsgpackReader } from './msgpack-reader.js'
 import {
   FIELD_BYTES_MAX,
+  META_BYTES_READ_MAX,
   NAME_BYTES_MAX,
   PORT_MAX,
   requireAddress,
@@ -51,7 +52,7 @@ export function readNodeState(reader: MsgpackReader): PushNodeState {
   for (let key = reader.nextField(NODE_STATE); key !== undefined; key = reader.nextField(NODE_STATE)) {
     if (key === 'Addr') addr = reader.readBytes(FIELD_BYTES_MAX)
     else if (key === 'Incarnation') incarnation = reader.readUint(U32_MAX)
-    else if (key === 'Meta') meta = reader.readBytes(FIELD_BYTES_MAX)
+    else if (key === 'Meta') meta = reader.readBytes(META_BYTES_READ_MAX)
     else if (key === 'Name') name = reader.readText(NAME_BYTES_MAX)
     else if (key === 'Port') port = reader.readUint(PORT_MAX)
     else if (key === 'State') state = reader.readUint(WIRE_STATE.left) as WireState

@@ -52,6 +52,10 @@ type Stage =
 
 const UNFINISHED: StreamUnfinished = { done: false }
 
+/** Member lists shrink to a third, hardly ever to a twentieth: beyond this it is a bomb, unless it is a small one. */
+const INFLATION_MAX = 64
+const INFLATED_BYTES_ALWAYS = 2 * 1024 * 1024
+
 export class StreamDecoder {
   readonly #limits: StreamLimits
   readonly #reader = new MsgpackReader()
@@ -132,7 +136,8 @@ export class StreamDecoder {
   #readCompressed(): void {
     const compressed = this.#read(readCompressed)
     if (compressed === undefined) return
-    const inflated = this.#reader.trouble() ?? inflate(compressed, this.#limits.maxBytes)
+    const bytesMax = Math.max(INFLATED_BYTES_ALWAYS, INFLATION_MAX * compressed.bytes.length)
+    const inflated = this.#reader.trouble() ?? inflate(compressed, Math.min(bytesMax, this.#limits.maxBytes))
     if (typeof inflated === 'string') {
       this.#drop(inflated)
       return

@@ -24,6 +24,7 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/clock.ts': ['clock'],
   'src/membership/advertise.ts': ['node'],
   'src/membership/driver.ts': ['timers'],
+  'src/membership/allow-list.ts': ['node'],
   'src/membership/binding.ts': [],
   'src/membership/membership-options.ts': [],
   'src/membership/membership.ts': ['log', 'random', 'timers'],
@@ -85,7 +86,7 @@ export const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Of those modules, the functions that only compute: anybody whose shell grants `node` may import them. */
-export const COMPUTING_IMPORTS: ReadonlySet<string> = new Set(['isIP', 'isIPv4', 'isIPv6'])
+export const COMPUTING_IMPORTS: ReadonlySet<string> = new Set(['isIP', 'isIPv4', 'isIPv6', 'BlockList'])
 
 /** Packages that compute and do nothing else; the other dependencies need a capability. */
 export const PACKAGES: Readonly<Record<string, Capability | 'pure'>> = {
