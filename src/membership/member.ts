@@ -141,7 +141,6 @@ function observeRtt(entry: MemberEntry, ms: number): void {
 /** A ping that went there directly by UDP was answered after `ms`. */
 export function observeAnswer(entry: MemberEntry, ms: number): void {
   entry.udpReachable = true
-  entry.proven = true
   observeRtt(entry, ms)
 }
 

@@ -71,6 +71,12 @@ export class Members {
     this.#verifiedAt.set(formatHostPort(entry), entry)
   }
 
+  /** Something that only the owner of its address can have seen came back from there. */
+  prove(entry: MemberEntry): void {
+    entry.proven = true
+    this.verify(entry)
+  }
+
   /**
    * In a flood members pass on only whom they trust: whom one of them tells of keeps its place until it has shown itself.
    * Of so many at most, since those that told of it may have been deceived before they were flooded.

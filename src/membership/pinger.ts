@@ -3,10 +3,12 @@
  * silence has the failure detector look at once; neither convicts nor acquits anybody here.
  */
 import { isLive, type MemberEntry, observeAnswer } from './member.js'
+import type { Members } from './members.js'
 import type { Outbound } from './outbound.js'
 import type { Prober } from './probe.js'
 
 export interface PingerParts {
+  readonly members: Members
   readonly outbound: Outbound
   readonly prober: Pick<Prober, 'probeSoon' | 'handleSignOfLife'>
   /** Somebody whom we hold for dead has answered. */
@@ -48,6 +50,7 @@ export class Pinger {
     this.#pings.delete(seqNo)
     const { id, target, sentAt } = ping
     observeAnswer(target, now - sentAt)
+    this.#parts.members.prove(target)
     this.#parts.outbound.emit({ type: 'pinged', id, rttMs: now - sentAt })
     if (isLive(target)) this.#parts.prober.handleSignOfLife(target, now)
     else if (target.state === 'dead') this.#parts.resurrected(target)

@@ -72,7 +72,10 @@ export class Prober {
   handleAck(seqNo: number, now: number): void {
     const probe = this.#inFlight
     if (probe === undefined || probe.seqNo !== seqNo) return
-    if (probe.phase === 'direct') observeAnswer(probe.target, now - probe.sentAt)
+    if (probe.phase === 'direct') {
+      observeAnswer(probe.target, now - probe.sentAt)
+      this.#parts.members.prove(probe.target)
+    }
     this.#succeed(now)
   }
 
@@ -93,7 +96,7 @@ export class Prober {
     this.#tcpPings.delete(exchange)
     if (reply?.type !== 'ack' || reply.seqNo !== probe.seqNo) return true
     probe.answeredByTcp = true
-    probe.target.proven = true
+    this.#parts.members.prove(probe.target)
     if (probe.target.state === 'suspect') this.#parts.suspectAnsweredByTcp(probe.target)
     return true
   }

@@ -124,7 +124,10 @@ export class Roster {
   }
 
   handleSuspect(suspect: Suspect, now: number): void {
-    if (!this.#isSane(suspect.incarnation)) return
+    if (this.#isRefutable(suspect.incarnation)) this.#suspect(suspect, now)
+  }
+
+  #suspect(suspect: Suspect, now: number): void {
     if (suspect.node === this.#self.name) {
       this.#handleAccusation(suspect.incarnation, now)
       return
@@ -145,7 +148,10 @@ export class Roster {
   }
 
   handleDead(dead: Dead, now: number): void {
-    if (!this.#isSane(dead.incarnation)) return
+    if (this.#isRefutable(dead.incarnation)) this.#dead(dead, now)
+  }
+
+  #dead(dead: Dead, now: number): void {
     if (dead.node === this.#self.name) {
       this.#handleAccusation(dead.incarnation, now)
       return
@@ -168,7 +174,7 @@ export class Roster {
   /** Our own probe of this member failed. */
   accuse(entry: MemberEntry, now: number): void {
     const { name: node, incarnation } = entry
-    this.handleSuspect({ type: 'suspect', node, incarnation, from: this.#self.name }, now)
+    this.#suspect({ type: 'suspect', node, incarnation, from: this.#self.name }, now)
   }
 
   updateMeta(meta: Uint8Array, now: number): void {
@@ -229,7 +235,7 @@ export class Roster {
       if (entry === undefined) continue
       const { incarnation } = entry
       const from = this.#self.name
-      if (suspicion.deadlineAt <= now) this.handleDead({ type: 'dead', node: name, incarnation, from }, now)
+      if (suspicion.deadlineAt <= now) this.#dead({ type: 'dead', node: name, incarnation, from }, now)
       else if (suspicion.takeWarning(this.#config.probeIntervalMs, now)) {
         this.#output.warn(entry, { type: 'suspect', node: name, incarnation, from })
       }
@@ -250,6 +256,11 @@ export class Roster {
     if (incarnation <= INCARNATION_MAX) return true
     this.#output.count('bad-incarnation')
     return false
+  }
+
+  /** An accusation at the very end of the numbers would leave its victim none to refute it with. */
+  #isRefutable(incarnation: number): boolean {
+    return this.#isSane(incarnation + 1)
   }
 
   #addUnknown(alive: Alive, now: number): MemberEntry | undefined {

@@ -109,7 +109,7 @@ export class Swim {
     this.#contest = new Contest({ ...shared, self: this.#self, roster: this.#roster, sync: this.#sync })
     this.#healer = new Healer({ members: this.#members, roster: this.#roster, sync: this.#sync, random }, now)
     const resurrected = (entry: MemberEntry): void => this.#sync.heal(entry)
-    this.#pinger = new Pinger({ outbound: this.#outbound, prober: this.#prober, resurrected })
+    this.#pinger = new Pinger({ ...shared, prober: this.#prober, resurrected })
     this.#reapAt = now + REAP_INTERVAL_MS
   }
 

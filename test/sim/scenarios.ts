@@ -5,12 +5,15 @@
 
 import { pushPullIntervalMs } from '../../src/membership/scaling.js'
 import { suspicionLimits } from '../../src/membership/suspicion.js'
-import { type Checker, leaversAreLeft, nobodyDiesFalsely, nobodySuspected } from './checkers.js'
-import type { Cluster } from './cluster.js'
+import { leaversAreLeft, nobodyDiesFalsely, nobodySuspected } from './checkers.js'
+import type { Cluster, ClusterOptions } from './cluster.js'
 import { crashesNoticed, detectionBoundMs } from './detection.js'
 import { provideAll, runChaos } from './faults.js'
+import type { Checker } from './findings.js'
 import { nothingUnderWay, registryAgrees, viewsAgree } from './snapshot-checkers.js'
+import { runSwarm, swarmPlan } from './swarm.js'
 import type { RunClass } from './tally.js'
+import { TRANSITIONS } from './transitions.js'
 
 export interface Run {
   readonly cluster: Cluster
@@ -25,6 +28,10 @@ export interface Run {
 export interface Scenario {
   /** Each of these must have happened in a sweep of it. */
   readonly promises: readonly RunClass[]
+  /** How this seed's cluster is set up. */
+  readonly options?: (seed: number) => Partial<ClusterOptions>
+  /** True for a seed in which packets are forged: only what needs no honesty is demanded then. */
+  readonly isForged?: (seed: number) => boolean
   readonly run: (run: Run) => void
 }
 
@@ -32,8 +39,45 @@ const JOIN_WITHIN_MS = 1_000
 /** Healing tries somebody every few seconds; a push/pull round repairs what that missed. */
 const HEAL_LIMIT_MS = 30_000
 const QUIET_MS = 10_000
+const SPLIT_MS = 300_000
+const SPLIT_HEALED_MS = 10_000
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  swarm: {
+    promises: [
+      ...TRANSITIONS,
+      'lost',
+      'cut',
+      'duplicated',
+      'overtaken',
+      'silentCrashes',
+      'refusingCrashes',
+      'restarts',
+      'moves',
+      'leaves',
+      'returns',
+      'stalls',
+      'overflowed',
+      'sleeps',
+      'clockStepsBack',
+      'clockStepsAhead',
+      'raisedBoots',
+      'slowLinks',
+      'latencySpikes',
+      'partitions',
+      'oneWayCuts',
+      'metaUpdates',
+      'forged',
+      'refutations',
+      'streamFailures',
+      'servicesUp',
+      'servicesDown',
+      'servicesUpdated',
+    ],
+    options: (seed) => swarmPlan(seed).options,
+    isForged: (seed) => swarmPlan(seed).faults.has('forgery'),
+    run: swarm,
+  },
   chaos: {
     promises: [
       'lost',
@@ -60,6 +104,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   crash: { promises: ['crashes', 'suspects', 'deaths', 'undelivered', 'streamFailures', 'servicesDown'], run: crash },
   partition: { promises: ['partitions', 'cut', 'suspects', 'refutations'], run: partition },
   'long-partition': { promises: ['partitions', 'cut', 'suspects', 'deaths', 'refutations'], run: longPartition },
+  split: { promises: ['partitions', 'cut', 'suspects', 'deaths', 'refutations'], run: split },
   stall: { promises: ['stalls', 'suspects', 'refutations'], run: stall },
   'one-way': { promises: ['oneWayCuts', 'cut'], run: oneWay },
   'mass-restart': { promises: ['crashes', 'restarts', 'servicesUp', 'servicesDown'], run: massRestart },
@@ -147,6 +192,21 @@ function fadeOut(run: Run, strictLeft: boolean = true): void {
   settle(run, 'last echo', strictLeft)
 }
 
+/** Any subset of all faults, then calm. Who lied may have killed for good, so that after lies no agreement is demanded. */
+function swarm(run: Run): void {
+  const { cluster } = run
+  const { faults } = swarmPlan(cluster.seed)
+  assemble(run)
+  runSwarm(cluster, faults)
+  if (faults.has('forgery')) {
+    cluster.run(QUIET_MS)
+    return
+  }
+  settle(run, 'agree after the swarm', false)
+  fadeOut(run, false)
+  stayQuiet(run, false)
+}
+
 function calm(run: Run): void {
   const { cluster } = run
   assemble(run)
@@ -205,6 +265,20 @@ function longPartition(run: Run): void {
   else run.note('heal', tookMs)
   fadeOut(run)
   stayQuiet(run)
+}
+
+/** Two halves for five minutes, without seeds that would bring them together: all views are equal soon after. */
+function split(run: Run): void {
+  const { cluster, fail, note } = run
+  assemble(run)
+  for (const index of cluster.running()) cluster.node(index).forgetSeeds()
+  const heal = cluster.partition([...Array(Math.floor(cluster.size / 2)).keys()])
+  cluster.run(SPLIT_MS)
+  heal()
+  const tookMs = cluster.runUntil(() => isSettled(cluster, true), 3 * SPLIT_HEALED_MS, 50)
+  if (tookMs === undefined) fail(`the halves did not agree again within ${3 * SPLIT_HEALED_MS} ms`)
+  else if (tookMs > SPLIT_HEALED_MS) fail(`the halves agreed again only after ${tookMs} ms`)
+  if (tookMs !== undefined) note('heal', tookMs)
 }
 
 function stall(run: Run): void {

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { utf8Encode } from '../../src/bytes.js'
+import { INCARNATION_MAX } from '../../src/membership/precedence.js'
 import { SwimHarness } from '../support/swim-harness.js'
 
 /** Probes are so rare here that only what the test says happens. */
@@ -304,4 +305,19 @@ it('a change of our tags is told with a higher incarnation', () => {
   h.collect()
   expect(h.sent('alive').map(({ message }) => [message.node, message.incarnation])).toContainEqual(['me', 101])
   expect(eventsOf(h)).toEqual(['update me'])
+})
+
+it('an accusation at the end of the number space is dropped; one below it can still be refuted', () => {
+  const h = new SwimHarness()
+  h.settleWith('a')
+  h.clear()
+  for (const message of [h.suspect('a', INCARNATION_MAX, 'x'), h.dead('a', INCARNATION_MAX, 'x')])
+    h.receive('x', message)
+  expect([h.state('a'), h.swim.stats().drops['bad-incarnation']]).toEqual(['alive', 2])
+  h.receive('x', h.suspect('a', INCARNATION_MAX - 1, 'x'))
+  expect(h.state('a')).toBe('suspect')
+  h.receive('a', h.alive('a', INCARNATION_MAX))
+  expect(h.state('a')).toBe('alive')
+  h.receive('x', h.suspect('me', INCARNATION_MAX - 1, 'x'))
+  expect(h.swim.member('me')).toMatchObject({ state: 'alive', incarnation: INCARNATION_MAX })
 })
