@@ -44,6 +44,6 @@ export class Corrections {
     this.#filledAt = now
     if (this.#tokens < 1) return
     this.#tokens--
-    this.#outbound.sendParts(to, [encodeMessage(message)])
+    this.#outbound.sendIfFits(to, encodeMessage(message))
   }
 }
