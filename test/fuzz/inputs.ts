@@ -53,8 +53,8 @@ export class Inputs {
     const afterMs = random() < 0.02 ? randomInt(random, 4_000) : random() < 0.5 ? 0 : randomInt(random, 40)
     const from = this.#chance(0.7) ? this.#peer() : this.#stranger()
     const kind = random()
-    if (kind < 0.68) return { do: 'packet', from, afterMs, ...this.#packet() }
-    if (kind < 0.9)
+    if (kind < 0.76) return { do: 'packet', from, afterMs, ...this.#packet() }
+    if (kind < 0.92)
       return { do: 'stream', from, afterMs, pieces: 1 + randomInt(random, 4), ...this.#stream('accepted') }
     if (kind < 0.98) return { do: 'reply', from, afterMs, pieces: 1 + randomInt(random, 3), ...this.#stream('dialled') }
     return { do: 'failure', from, afterMs, error: pick(SOME_ERRORS, random) }
@@ -186,12 +186,12 @@ export class Inputs {
   #streamMessage(): Layered {
     const random = this.#random
     const kind = random()
-    if (kind < 0.1) return { bytes: pick(STREAMS, random), inflated: 0 }
-    if (kind < 0.1005) return { bytes: pick(BOMBS, random), inflated: STREAM_INFLATED }
-    if (kind < 0.100_505) return { bytes: makeGreatBomb(), inflated: STREAM_INFLATED }
-    if (kind < 0.2) return { bytes: encodeStreamUser(this.#payload(PAYLOADS.messages)), inflated: 0 }
-    if (kind < 0.25) return { bytes: encodeMessage(this.#message()), inflated: 0 }
-    if (kind < 0.27) return { bytes: encodeErrorReply(pick(SOME_ERRORS, random)), inflated: 0 }
+    if (kind < 0.2) return { bytes: pick(STREAMS, random), inflated: 0 }
+    if (kind < 0.2005) return { bytes: pick(BOMBS, random), inflated: STREAM_INFLATED }
+    if (kind < 0.200_505) return { bytes: makeGreatBomb(), inflated: STREAM_INFLATED }
+    if (kind < 0.45) return { bytes: encodeStreamUser(this.#payload(PAYLOADS.messages)), inflated: 0 }
+    if (kind < 0.6) return { bytes: encodeMessage(this.#message()), inflated: 0 }
+    if (kind < 0.65) return { bytes: encodeErrorReply(pick(SOME_ERRORS, random)), inflated: 0 }
     const nodes = Array.from({ length: this.#chance(0.02) ? 80 : randomInt(random, 5) }, () => this.#pushNode())
     const userState = this.#chance(0.5) ? this.#payload(PAYLOADS.states) : new Uint8Array(0)
     return { bytes: encodePushPull({ type: 'pushPull', join: this.#chance(0.5), nodes, userState }), inflated: 0 }

@@ -48,7 +48,7 @@ export class Sealed {
 
   packet(plain: Uint8Array, random: Random): { bytes: Uint8Array; inflated: number } {
     const sealed = this.#isSealed(random) ? this.#seal(plain, this.#label, random) : plain
-    return { bytes: concatBytes([this.#header, sealed]), inflated: 0 }
+    return { bytes: this.#header.length === 0 ? sealed : concatBytes([this.#header, sealed]), inflated: 0 }
   }
 
   stream(plain: Uint8Array, side: 'accepted' | 'dialled', random: Random): { bytes: Uint8Array } {
