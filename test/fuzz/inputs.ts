@@ -94,7 +94,7 @@ export class Inputs {
     const random = this.#random
     if (this.#chance(0.03)) return { bytes: damaged(OUTER_PACKETS, random), inflated: PACKET_INFLATED }
     if (this.#chance(0.03)) return { bytes: tellingBytes(random, randomInt(random, 60)), inflated: PACKET_INFLATED }
-    const inner = this.#wrapped(this.#chance(0.25) ? 1 + randomInt(random, 6) : 0)
+    const inner = this.#wrapped(this.#chance(0.2) ? 1 + Math.floor(6 * random() * random()) : 0)
     return this.#outer(inner, inner.inflated > 0 ? PACKETS : PLAIN_PACKETS, (bytes) =>
       this.#sealed.packet(bytes, random),
     )
@@ -126,7 +126,7 @@ export class Inputs {
     const inner = this.#wrapped(depth - 1)
     if (kind < 0.1) return { bytes: compressed(inner.bytes), inflated: PACKET_INFLATED }
     if (kind < 0.25) return { bytes: withCrc(inner.bytes), inflated: inner.inflated }
-    const count = this.#chance(0.003) ? COMPOUND_PARTS_MAX - 1 : randomInt(random, 5)
+    const count = this.#chance(0.001) ? COMPOUND_PARTS_MAX - 1 : randomInt(random, 5)
     const parts = Array.from({ length: count }, () => this.#plainPacket())
     parts.push(inner)
     const fitting = parts.filter(({ bytes }) => bytes.length < 20_000)

@@ -143,6 +143,7 @@ export class LivingCore {
   }
 
   #arrive(step: Step): void {
+    if (step.afterMs === 0) return
     this.#harness.advance(step.afterMs)
     this.#settle()
   }

@@ -37,9 +37,11 @@ export function pick<T>(items: readonly T[], random: Random): T {
 
 /** MessagePack arrays or maps within each other, as deep as the bytes go, with nothing in the innermost. */
 export function nested(depth: number, opening: number): Uint8Array {
+  const isMap = opening >= 0x80 && opening <= 0x8f
+  const bytes = new Uint8Array(isMap ? 2 * depth : depth).fill(opening)
   // A map entry needs a key before its value: the empty text.
-  const level = opening >= 0x80 && opening <= 0x8f ? [opening, 0xa0] : [opening]
-  return Uint8Array.from({ length: depth * level.length }, (_, at) => level[at % level.length] as number)
+  if (isMap) for (let at = 1; at < bytes.length; at += 2) bytes[at] = 0xa0
+  return bytes
 }
 
 function tellingByte(random: Random): number {
