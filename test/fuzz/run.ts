@@ -45,7 +45,7 @@ interface Report {
 const FAILURES_MAX = 20
 /** A batch takes a fraction of a second: after this long without news an input does not come to an end. */
 const SILENCE_MAX_MS = 120_000
-const HELD_EVERY_BATCHES = 200
+const HELD_EVERY_BATCHES = 50
 /** Beyond what is held after the first look. */
 const HELD_GROWTH_MAX_BYTES = 32 * 1024 * 1024
 
