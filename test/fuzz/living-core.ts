@@ -317,6 +317,7 @@ export class LivingCore {
     this.#tally.raise('most members', members.length)
     this.#tally.raise('most suspects', suspicions)
     this.#tally.raise('most rumours', queued.rumours)
+    this.#tally.count('checks with a full table of members', members.length === config.memberMax ? 1 : 0)
     this.#tally.count('checks with suspicions under way', suspicions > 0 ? 1 : 0)
     return found
   }

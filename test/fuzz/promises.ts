@@ -6,7 +6,7 @@ export const PROMISED_FROM_INPUTS = 100_000
 
 const PROMISED: readonly string[] = [
   ...['bad-crc', 'bad-incarnation', 'bad-label', 'bad-lzw', 'bad-record', 'bad-seal', 'empty', 'encrypted'],
-  ...['foreign-user-message', 'malformed', 'members-full', 'address-conflict', 'plaintext', 'too-deep', 'too-large'],
+  ...['foreign-user-message', 'malformed', 'address-conflict', 'plaintext', 'too-deep', 'too-large'],
   ...['truncated', 'unexpected-stream', 'unknown-type', 'wrong-label', 'wrong-name'],
 ].map((reason) => `drop ${reason}`)
 
@@ -16,6 +16,7 @@ const ALIVE: readonly string[] = [
   ...['up', 'down', 'update'].map((type) => `service ${type}`),
   ...['gap', 'malformed', 'misplaced', 'own', 'stale'].map((reason) => `registry drop ${reason}`),
   ...['ack', 'err', 'ping', 'pushPull', 'user', 'unfinished'].map((end) => `stream ${end}`),
+  'checks with a full table of members',
   'checks with suspicions under way',
   'memory measured',
   'most rumours dropped',
