@@ -45,7 +45,7 @@ export class Corrections {
   /** Sends one message to whom it concerns, unless too many were sent lately. */
   tell(to: HostPort, message: Alive | Suspect, now: number): void {
     const bytes = encodeMessage(message)
-    if (this.#bucket.tryTake(now) && this.#mayAnswer(to, bytes.length)) this.#parts.outbound.sendParts(to, [bytes])
+    if (this.#bucket.tryTake(now) && this.#mayAnswer(to, bytes.length)) this.#parts.outbound.sendIfFits(to, bytes)
   }
 
   /** An `alive` with its meta is larger than an accusation: only whoever proved to be there gets more than was sent. */

@@ -62,6 +62,11 @@ export class Outbound {
     this.emit({ type: 'packet', to: endpoint, bytes: second === undefined ? only : encodeCompound(parts) })
   }
 
+  /** Sends this message alone, unless no packet holds it: a record that came over TCP may be larger. */
+  sendIfFits(to: HostPort, bytes: Uint8Array): void {
+    if (bytes.length <= this.#parts.config.packetBytesMax) this.sendParts(to, [bytes])
+  }
+
   /** Asks for a TCP exchange; its end comes back with the returned id. */
   startExchange({ to, ...request }: ExchangeRequest): number {
     const id = this.nextExchangeId()

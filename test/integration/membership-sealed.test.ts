@@ -112,6 +112,16 @@ it.each(strangers)('a node with %s never joins and is told why, whoever asks', a
   }
 })
 
+it.each(['another', ''])("a node with the right key and the label '%s' never joins, whoever asks", async (label) => {
+  const a = await newCluster().start('a', { keys: [KEY_A] })
+  const b = await newCluster(label).start('b', { keys: [KEY_A] })
+  const [fromB] = await b.membership.join([a.membership.address])
+  const [fromA] = await a.membership.join([b.membership.address])
+  expect(fromB?.error).toBeDefined()
+  expect(fromA?.error).toBeDefined()
+  expect([a.view(), b.view()]).toEqual([{ a: 'alive' }, { b: 'alive' }])
+})
+
 it('a stream that breaks the rule of keys is answered with an error, sealed by those who have keys', async () => {
   const [keyed] = await form(newCluster(), { keys: [KEY_A] })
   const [keyless] = await form(newCluster(), {})

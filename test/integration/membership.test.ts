@@ -2,7 +2,7 @@ import { createServer, type Socket } from 'node:net'
 import { afterEach, expect, it } from 'vitest'
 import { isShoalError } from '../../src/errors.js'
 import { Membership } from '../../src/membership/membership.js'
-import { MembershipCluster } from '../support/membership-node.js'
+import { FAST, MembershipCluster } from '../support/membership-node.js'
 
 const clusters: MembershipCluster[] = []
 function newCluster(label?: string): MembershipCluster {
@@ -164,21 +164,49 @@ it('close may be called again, and everything after it is harmless', async () =>
   expect(await a!.membership.join([b!.membership.address])).toMatchObject([{ error: 'closed' }])
 })
 
-it('close during a join ends the join', async () => {
+/** A port that accepts and never says a word. */
+async function silentPeer(): Promise<{ address: string; accepted: Promise<void>; close: () => Promise<void> }> {
   const sockets: Socket[] = []
   const silent = createServer((socket) => sockets.push(socket))
   const address = await new Promise<string>((resolve) => {
     silent.listen(0, '127.0.0.1', () => resolve(`127.0.0.1:${(silent.address() as { port: number }).port}`))
   })
   const accepted = new Promise<void>((resolve) => silent.once('connection', () => resolve()))
+  const close = async (): Promise<void> => {
+    for (const socket of sockets) socket.destroy()
+    await new Promise<void>((resolve) => silent.close(() => resolve()))
+  }
+  return { address, accepted, close }
+}
+
+it('close during a join ends the join', async () => {
+  const { address, accepted, close } = await silentPeer()
   const a = await newCluster().start('a')
   const join = a.membership.join([address])
   await accepted
   await a.membership.close()
   expect(await join).toMatchObject([{ address, error: 'closed' }])
-  for (const socket of sockets) socket.destroy()
-  await new Promise<void>((resolve) => silent.close(() => resolve()))
+  await close()
 })
+
+it('a join to a port that accepts and says nothing ends by the stream timeout and says so', async () => {
+  const { address, close } = await silentPeer()
+  const a = await newCluster().start('a', { tuning: { ...FAST, streamTimeoutMs: 300 } })
+  expect(await a.membership.join([address])).toMatchObject([{ address, error: 'no reply within 300 ms' }])
+  expect(a.view()).toEqual({ a: 'alive' })
+  await close()
+})
+
+it('a node that is killed and returns at its address without seeds is found again by who buried it', async () => {
+  const cluster = newCluster()
+  const [a, b] = await cluster.form('a', 'b')
+  await b!.membership.close()
+  await a!.untilState('b', 'dead', 15_000)
+  const again = await cluster.start('b', { bind: b!.membership.address })
+  await Promise.all([a!.untilState('b', 'alive', 25_000), again.untilState('a', 'alive', 25_000)])
+  const told = a!.events.filter(({ member, type }) => member.name === 'b' && ['join', 'dead'].includes(type))
+  expect(told.map(({ type }) => type)).toEqual(['join', 'dead', 'join'])
+}, 60_000)
 
 it('close during a leave ends the leave', async () => {
   const [a] = await newCluster().form('a', 'b', 'c')

@@ -8,6 +8,7 @@ import { encodeErrorReply, encodeMessage, encodePushPull, encodeStreamUser } fro
 import type { DecodedPacket, PacketMessage, WireDrop } from '../../src/membership/wire/messages.js'
 import { StreamDecoder, type StreamResult } from '../../src/membership/wire/stream.js'
 import { type Random, randomInt, seededRandom } from '../../src/random.js'
+import { damaged, damagedOne, pick, tellingBytes } from '../support/hostile-bytes.js'
 import { aliveSample, compressed, hex, pushPullSample, toHex, typed } from '../support/wire.js'
 import { packetMessage, pushPull } from '../support/wire-arbitraries.js'
 
@@ -16,9 +17,6 @@ const PACKETS = 850_000
 const STREAMS = 200_000
 
 const LIMITS = { maxBytes: 20_000, maxNodes: 50 }
-
-/** Bytes that mean much in MessagePack or on this wire. */
-const TELLING = hex('00 07 08 09 0a 0c 7f 80 8f 90 9f a0 bf c0 c1 c4 c6 c7 c9 ca cf d3 d8 d9 db dc dd de df e0 f4 ff')
 
 const packets: readonly Uint8Array[] = [
   typed(0, 'ping1'),
@@ -42,41 +40,10 @@ const streams: readonly Uint8Array[] = [
   typed(2, 'ack2'),
 ].flatMap((bytes) => [bytes, compressed(bytes)])
 
-function pick<T>(random: Random, items: readonly T[]): T {
-  return items[randomInt(random, items.length)] as T
-}
-
-function randomBytes(random: Random, length: number): Uint8Array {
-  const bytes = new Uint8Array(length)
-  for (let i = 0; i < length; i++)
-    bytes[i] = random() < 0.3 ? (TELLING[randomInt(random, TELLING.length)] as number) : randomInt(random, 256)
-  return bytes
-}
-
-/** One small harm: a bit, a telling byte, a cut, a repeated or a foreign piece. */
-function harmed(random: Random, bytes: Uint8Array): Uint8Array {
-  const at = randomInt(random, bytes.length)
-  const copy = bytes.slice()
-  switch (randomInt(random, 5)) {
-    case 0:
-      copy[at] = (copy[at] ?? 0) ^ (1 << randomInt(random, 8))
-      return copy
-    case 1:
-      copy[at] = TELLING[randomInt(random, TELLING.length)] as number
-      return copy
-    case 2:
-      return copy.subarray(0, at)
-    case 3:
-      return concatBytes([copy.subarray(0, at), copy.subarray(randomInt(random, at + 1))])
-    default:
-      return concatBytes([copy.subarray(0, at), randomBytes(random, randomInt(random, 6)), copy.subarray(at)])
-  }
-}
-
 /** A few parts inside each other, harmed at any level. */
 function nested(random: Random, depth: number): Uint8Array {
-  const bytes = depth === 0 ? pick(random, packets) : wrapped(random, depth)
-  return random() < 0.3 ? harmed(random, bytes) : bytes
+  const bytes = depth === 0 ? pick(packets, random) : wrapped(random, depth)
+  return random() < 0.3 ? damagedOne(bytes, random, packets) : bytes
 }
 
 function wrapped(random: Random, depth: number): Uint8Array {
@@ -89,16 +56,15 @@ function wrapped(random: Random, depth: number): Uint8Array {
 
 function hostilePacket(random: Random, nestings: readonly Uint8Array[]): Uint8Array {
   const kind = random()
-  if (kind < 0.1) return randomBytes(random, randomInt(random, 40))
-  if (kind < 0.25) return harmed(random, pick(random, nestings))
-  return harmed(random, pick(random, packets))
+  if (kind < 0.1) return tellingBytes(random, randomInt(random, 40))
+  return damaged(kind < 0.25 ? nestings : packets, random)
 }
 
 function hostileStream(random: Random): Uint8Array {
   const kind = random()
-  if (kind < 0.1) return randomBytes(random, randomInt(random, 60))
-  const bytes = harmed(random, pick(random, streams))
-  return kind < 0.7 ? bytes : harmed(random, bytes)
+  if (kind < 0.1) return tellingBytes(random, randomInt(random, 60))
+  const bytes = damaged(streams, random)
+  return kind < 0.7 ? bytes : damagedOne(bytes, random, streams)
 }
 
 /** Runs one input; what it throws is told with all that is needed to see it again. */

@@ -1,4 +1,6 @@
 /** Envelopes of a cluster with keys, and readers of what they made. */
+import { createCipheriv } from 'node:crypto'
+import { concatBytes, EMPTY_BYTES } from '../../src/bytes.js'
 import { Envelope, type Sealing } from '../../src/membership/envelope.js'
 import { type GossipKey, Keyring } from '../../src/membership/keyring.js'
 import { Sealer } from '../../src/membership/sealer.js'
@@ -31,4 +33,21 @@ export function feedStream(
   for (let at = 0; at < bytes.length && !result.done; at += chunkBytes)
     result = reader.push(bytes.subarray(at, at + chunkBytes))
   return result
+}
+
+export interface EnvelopeParts {
+  readonly version: number
+  readonly plain: Uint8Array
+  readonly key: Uint8Array
+  readonly nonce: Uint8Array
+  readonly aad?: Uint8Array
+}
+
+/** An envelope of any version around any bytes, padded or not, with a nonce that the test chooses. */
+export function envelopeOf({ version, plain, key, nonce, aad = EMPTY_BYTES }: EnvelopeParts): Uint8Array {
+  const cipher = createCipheriv(`aes-${key.length * 8}-gcm` as 'aes-128-gcm', key, nonce)
+  cipher.setAAD(aad)
+  const text = cipher.update(plain)
+  cipher.final()
+  return concatBytes([Uint8Array.of(version), nonce, text, cipher.getAuthTag()])
 }

@@ -30,6 +30,9 @@ import { seededRandom } from '../../src/random.js'
 export const VSN: Uint8Array = Uint8Array.of(1, 5, 2, 0, 0, 0)
 export const PORT = 7_946
 
+/** More than a day of gossip ticks. */
+const TIMEOUTS_MAX = 1_000_000
+
 export interface SentPacket {
   readonly at: number
   readonly to: string
@@ -157,7 +160,11 @@ export class SwimHarness {
   /** Time goes on, and every deadline on the way is met on time. */
   advance(ms: number): void {
     const end = this.now + ms
-    for (let due = this.swim.nextDeadline(); due <= end; due = this.swim.nextDeadline()) this.#timeoutAt(due)
+    let timeouts = 0
+    for (let due = this.swim.nextDeadline(); due <= end; due = this.swim.nextDeadline()) {
+      if (++timeouts > TIMEOUTS_MAX) throw new Error(`${timeouts} deadlines within ${ms} ms: they do not move on`)
+      this.#timeoutAt(due)
+    }
     this.now = end
   }
 

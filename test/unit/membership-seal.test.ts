@@ -1,4 +1,3 @@
-import { createCipheriv } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { concatBytes, EMPTY_BYTES, utf8Encode } from '../../src/bytes.js'
 import { Envelope } from '../../src/membership/envelope.js'
@@ -8,7 +7,7 @@ import { decodePacket } from '../../src/membership/wire/decode.js'
 import { encodePushPull, encodeStreamUser } from '../../src/membership/wire/encode.js'
 import { stripLabel } from '../../src/membership/wire/label.js'
 import { SealedStreamReader, sealAad, sealHead } from '../../src/membership/wire/seal.js'
-import { base64, feedStream, KEY_A, KEY_B, KEY_C, sealed, sealing } from '../support/sealing.js'
+import { base64, feedStream, KEY_A, KEY_B, KEY_C, envelopeOf as seal, sealed, sealing } from '../support/sealing.js'
 import { compressed, hex, pushPullSample, toHex, typed, vectors } from '../support/wire.js'
 
 const ping = typed(0, 'ping1')
@@ -17,10 +16,7 @@ const userMessage = { type: 'user', payload: Uint8Array.from(utf8Encode('over a 
 
 /** An envelope of any version around any bytes, padded or not. */
 function envelopeOf(version: number, plain: Uint8Array, key = KEY_A): Uint8Array {
-  const nonce = new Uint8Array(12).fill(9)
-  const cipher = createCipheriv(`aes-${key.length * 8}-gcm` as 'aes-128-gcm', key, nonce)
-  const text = Buffer.concat([cipher.update(plain), cipher.final()])
-  return concatBytes([Uint8Array.of(version), nonce, text, cipher.getAuthTag()])
+  return seal({ version, plain, key, nonce: new Uint8Array(12).fill(9) })
 }
 
 describe('vectors with a key', () => {

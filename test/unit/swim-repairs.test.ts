@@ -44,6 +44,14 @@ describe('a stale accusation', () => {
     for (let i = 0; i < 500; i++) h.receive('a', { type: 'suspect', node: 'b', incarnation: 5, from: 'a' })
     expect(corrections(h)).toHaveLength(20)
   })
+
+  it('about a member whose record no packet holds is not answered', () => {
+    const h = accusable()
+    h.receive('b', h.alive('b', 8, { meta: new Uint8Array(3_000) }))
+    h.receive('a', { type: 'suspect', node: 'b', incarnation: 7, from: 'a' })
+    expect(h.state('b')).toBe('alive')
+    expect(corrections(h)).toEqual([])
+  })
 })
 
 it('a user message has its share of each packet behind any number of rumours', () => {
