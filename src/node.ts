@@ -63,6 +63,8 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
     directory: directoryOf(registry),
     local: options.local,
     exposeStacks: options.exposeStacks,
+    use: options.use,
+    useOutgoing: options.useOutgoing,
     onEvidence: (node, evidence) => link.handleEvidence(node, evidence),
     onFault: (error) => emitter.emit('fault', error),
   })

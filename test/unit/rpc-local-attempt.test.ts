@@ -210,7 +210,7 @@ describe('values of a local call', () => {
     expect(await rejection(call())).toMatchObject({
       code: 'REMOTE',
       executed: 'yes',
-      remote: { name: 'DataCloneError' },
+      remote: { name: 'ValueError' },
     })
   })
 })
