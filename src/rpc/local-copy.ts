@@ -21,7 +21,7 @@ export class LocalCopy {
   /** Throws INVALID_ARGUMENT or TOO_LARGE, not executed. */
   args(request: CallRequest): readonly unknown[] {
     try {
-      return this.#codec.decode(this.#codec.encode(request.args, 'args')) as readonly unknown[]
+      return this.#copy(request.args, 'args') as readonly unknown[]
     } catch (error) {
       const code = isTooLarge(error) ? 'TOO_LARGE' : 'INVALID_ARGUMENT'
       const message = `the arguments of ${nameOf(request)} cannot be sent: ${messageOf(error, 'they cannot be copied')}`
@@ -33,7 +33,7 @@ export class LocalCopy {
   outcome(request: CallRequest, outcome: Outcome): Outcome {
     if (!outcome.ok) return this.#failure(outcome.error)
     try {
-      return { ok: true, value: this.#codec.decode(this.#codec.encode(outcome.value, 'result')) }
+      return { ok: true, value: this.#copy(outcome.value, 'result') }
     } catch (error) {
       const message = `the result of ${nameOf(request)} cannot be sent: ${messageOf(error, 'it cannot be copied')}`
       return isTooLarge(error)
@@ -42,7 +42,14 @@ export class LocalCopy {
     }
   }
 
-  /** Only what a handler's error holds of its own is not ours to pass on. */
+  #copy(value: unknown, root: string): unknown {
+    const bytes = this.#codec.encode(value, root)
+    if (bytes.length <= FRAME_BYTES_MAX) return this.#codec.decode(bytes)
+    const message = `${root} takes ${bytes.length} bytes, the limit is ${FRAME_BYTES_MAX}`
+    throw new ValueError(message, { tooLarge: true })
+  }
+
+  /** The data that a handler put into its error is its own object too. */
   #failure(error: RpcError): Outcome {
     if (typeof error.remote?.data !== 'object') return { ok: false, error }
     const bytes = remoteFailureToPayload(this.#codec, error.remote, FRAME_BYTES_MAX)

@@ -56,6 +56,7 @@ describe('a stub by name', () => {
     'then',
     'toJSON',
     'inspect',
+    'asymmetricMatch',
     'constructor',
     '__proto__',
     'prototype',
