@@ -7,7 +7,7 @@ import { utf8Encode } from '../bytes.js'
 import { ShoalError } from '../errors.js'
 import type { AdmissionHooks, DelegateProtocol, Profile, Seeds, SwimConfig } from '../membership/index.js'
 import { type Random, randomInt } from '../random.js'
-import { layersProblem, type Middleware, type OutgoingMiddleware } from '../rpc/index.js'
+import type { Middleware, OutgoingMiddleware } from '../rpc/index.js'
 
 export interface NodeOptions extends AdmissionHooks {
   /** Nodes of different clusters never see each other. `''` is an unlabelled cluster, as old memberlist peers form. */
@@ -227,10 +227,10 @@ function checkLocal(local: string): 'reference' | 'clone' {
   throw invalid(`local must be 'reference' or 'clone', got '${local}'`)
 }
 
-function checkLayers<Layer>(option: string, layers: readonly Layer[] | undefined): readonly Layer[] {
-  const problem = layersProblem(layers)
-  if (problem === undefined) return [...(layers ?? [])]
-  throw invalid(`${option} ${problem}`)
+function checkLayers<Layer>(option: string, layers: readonly Layer[] = []): readonly Layer[] {
+  if (Array.isArray(layers) && layers.every((layer) => typeof layer === 'function')) return [...layers]
+  const got = Array.isArray(layers) ? 'other values in it' : layers === null ? 'null' : typeof layers
+  throw invalid(`${option} must be an array of functions (call, next) => result, got ${got}`)
 }
 
 function resolveRpcBind(rpcBind: string | undefined, bind: string): HostPort {

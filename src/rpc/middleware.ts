@@ -34,7 +34,7 @@ export function runMiddleware<Context>(
 /** What is wrong with a list of middleware, as the middle of a sentence; `undefined` when it can be used. */
 export function layersProblem(layers: unknown): string | undefined {
   if (layers === undefined) return undefined
-  const wrong = Array.isArray(layers) ? layers.find((layer) => typeof layer !== 'function') : layers
-  if (wrong === undefined && Array.isArray(layers) && !layers.includes(undefined)) return undefined
-  return `must be an array of functions (context, next) => result, got ${Array.isArray(layers) ? 'in it ' : ''}${describe(wrong)}`
+  if (!Array.isArray(layers)) return `must be an array of functions (context, next) => result, got ${describe(layers)}`
+  const at = layers.findIndex((layer) => typeof layer !== 'function')
+  return at === -1 ? undefined : `must hold functions alone, at ${at} it has ${describe(layers[at])}`
 }

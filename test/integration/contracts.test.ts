@@ -149,7 +149,7 @@ describe('middleware of a node', () => {
 
   it.each([
     ['use', 5, /use must be an array of functions/],
-    ['useOutgoing', ['x'], /useOutgoing must be an array of functions .* in it 'x'/],
+    ['useOutgoing', ['x'], /useOutgoing must be an array of functions .* other values in it/],
   ])('%s is checked at the start', async (option, value, message) => {
     const started = nodes.start('a', { [option]: value } as NodeOptions)
     const error = await rejection(started)
