@@ -207,7 +207,9 @@ describe('schemas and middleware', () => {
 
   it('what is no list of functions cannot be used', () => {
     for (const use of [5, [5], [undefined], () => 1]) {
-      expect(() => setup(method() as Method, () => 1, { use: use as never })).toThrow(/use of 'users' must (be an array|hold functions alone)/)
+      expect(() => setup(method() as Method, () => 1, { use: use as never })).toThrow(
+        /use of 'users' must (be an array|hold functions alone)/,
+      )
     }
   })
 })
