@@ -22,7 +22,7 @@ import { NameClaim } from './node/name-claim.js'
 import { type NodeOptions, type ResolvedOptions, resolveOptions } from './node/options.js'
 import { LEAVE_TIMEOUT_MS, type NodeEvents, ShoalNode } from './node/shoal-node.js'
 import { makeBootId, Registry, ServiceFeed } from './registry/index.js'
-import { type Directory, Rpc } from './rpc/index.js'
+import { type Directory, Rpc, type RpcOptions } from './rpc/index.js'
 
 /** The first pass over the seeds may hold `createNode` for so long. */
 const FIRST_PASS_MS = 3_000
@@ -61,8 +61,7 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
     bootId,
     bind: rpcBind,
     directory: directoryOf(registry),
-    local: options.local,
-    exposeStacks: options.exposeStacks,
+    ...callsOf(options),
     onEvidence: (node, evidence) => link.handleEvidence(node, evidence),
     onFault: (error) => emitter.emit('fault', error),
   })
@@ -120,6 +119,12 @@ function broadcastRoomFor({ cluster, profile, tuning }: ResolvedOptions): number
     ...(profile === undefined ? {} : { profile }),
     ...(tuning === undefined ? {} : { tuning }),
   })
+}
+
+/** What of the options is of interest to calls alone. */
+function callsOf(options: ResolvedOptions): Pick<RpcOptions, 'local' | 'exposeStacks' | 'use' | 'useOutgoing'> {
+  const { local, exposeStacks, use, useOutgoing } = options
+  return { local, exposeStacks, use, useOutgoing }
 }
 
 let warned = false

@@ -7,6 +7,7 @@ import { utf8Encode } from '../bytes.js'
 import { ShoalError } from '../errors.js'
 import type { AdmissionHooks, DelegateProtocol, Profile, Seeds, SwimConfig } from '../membership/index.js'
 import { type Random, randomInt } from '../random.js'
+import type { Middleware, OutgoingMiddleware } from '../rpc/index.js'
 
 export interface NodeOptions extends AdmissionHooks {
   /** Nodes of different clusters never see each other. `''` is an unlabelled cluster, as old memberlist peers form. */
@@ -40,7 +41,15 @@ export interface NodeOptions extends AdmissionHooks {
   /** Compress gossip that shrinks by it. Default false. */
   readonly compress?: boolean
   readonly rpc?: RpcNodeOptions
-  /** Whether arguments and results of local calls are passed as they are, or copied as a remote call would. */
+  /** Around every incoming call, local or remote, outside the `use` of its service; the first is the outermost. */
+  readonly use?: readonly Middleware[]
+  /** Around every call that this node makes: once, however many instances are tried. The first is the outermost. */
+  readonly useOutgoing?: readonly OutgoingMiddleware[]
+  /**
+   * How arguments and results of local calls pass. `reference`, the default: as they are, so that caller and handler
+   * share objects, and what another node would refuse (a function, an instance of a class) gets through. `clone`: as over
+   * the network, copied and refused alike.
+   */
   readonly local?: 'reference' | 'clone'
   /** An HTTP endpoint for an orchestrator's probes. Default none. */
   readonly health?: HealthNodeOptions
@@ -67,6 +76,8 @@ export interface ResolvedOptions extends NodeOptions {
   readonly tags: Readonly<Record<string, string>>
   readonly local: 'reference' | 'clone'
   readonly compress: boolean
+  readonly use: readonly Middleware[]
+  readonly useOutgoing: readonly OutgoingMiddleware[]
   /** Host and port to bind the RPC listener to. */
   readonly rpcBind: HostPort
   readonly exposeStacks: boolean
@@ -96,6 +107,8 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof NodeOptions>([
   'admitMember',
   'admitMerge',
   'rpc',
+  'use',
+  'useOutgoing',
   'local',
   'health',
 ])
@@ -123,6 +136,8 @@ export function resolveOptions(options: NodeOptions, { env, hostname, random }: 
     requireSeed: checkFlag('requireSeed', options.requireSeed ?? false),
     tags: checkTags(options.tags === undefined ? {} : options.tags),
     local: checkLocal(options.local ?? 'reference'),
+    use: checkLayers('use', options.use),
+    useOutgoing: checkLayers('useOutgoing', options.useOutgoing),
     rpcBind: resolveRpcBind(options.rpc?.bind, bind),
     healthBind:
       options.health === undefined
@@ -210,6 +225,12 @@ function checkHooks({ admitMember, admitMerge }: AdmissionHooks): AdmissionHooks
 function checkLocal(local: string): 'reference' | 'clone' {
   if (local === 'reference' || local === 'clone') return local
   throw invalid(`local must be 'reference' or 'clone', got '${local}'`)
+}
+
+function checkLayers<Layer>(option: string, layers: readonly Layer[] = []): readonly Layer[] {
+  if (Array.isArray(layers) && layers.every((layer) => typeof layer === 'function')) return [...layers]
+  const got = Array.isArray(layers) ? 'other values in it' : layers === null ? 'null' : typeof layers
+  throw invalid(`${option} must be an array of functions (call, next) => result, got ${got}`)
 }
 
 function resolveRpcBind(rpcBind: string | undefined, bind: string): HostPort {

@@ -11,7 +11,7 @@ import {
   resolveHealthCheck,
   type ServiceMeta,
 } from '../registry/index.js'
-import { isContract, type Middleware, methodNames, type Rpc, type ServiceRef } from '../rpc/index.js'
+import { contractSchemas, isContract, type Middleware, methodNames, type Rpc, type ServiceRef } from '../rpc/index.js'
 import type { ServiceHook } from './hook.js'
 import { Registration, type ServiceHealth } from './registration.js'
 
@@ -22,7 +22,7 @@ export interface ProvideOptions {
   readonly version?: string
   /** Start unlisted and not started; `resume()` starts and lists it. */
   readonly paused?: boolean
-  /** Wraps every incoming call, local or remote; the first is the outermost. */
+  /** Wraps every incoming call, local or remote, inside the node's `use`; the first is the outermost. */
   readonly use?: readonly Middleware[]
   /** Calls that may run at once; more are refused as OVERLOADED. Default 10,000. */
   readonly maxInFlight?: number
@@ -77,6 +77,7 @@ export class ProvidedServices {
       use: options.use,
       maxInFlight: options.maxInFlight,
       only,
+      schemas: contract === undefined ? undefined : contractSchemas(contract),
     })
     try {
       const { status } = registration

@@ -33,6 +33,8 @@ export class ActiveCall implements MiddlewareContext {
   #controller: AbortController | undefined
   #cancelled: CancelReason | undefined
   #finished = false
+  /** The framework's own verdict on this call, on its way through the middleware like any error. */
+  verdict: RpcError | undefined
 
   constructor(call: IncomingCall, now: () => number) {
     this.#call = call

@@ -102,26 +102,6 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
   throw invalidArgument(`signal must be an AbortSignal, got ${describe(signal)}; pass controller.signal`)
 }
 
-/** The headers of the surrounding call with the own ones over them; `undefined` when there are none. */
-export function mergeHeaders(
-  inherited: Readonly<Record<string, string>> | undefined,
-  own: unknown,
-): Readonly<Record<string, string>> | undefined {
-  const base = inherited !== undefined && Object.keys(inherited).length > 0 ? inherited : undefined
-  if (own === undefined) return base
-  if (typeof own !== 'object' || own === null || Array.isArray(own)) {
-    throw invalidArgument(`headers must be an object of strings, got ${describe(own)}`)
-  }
-  const entries = Object.entries(own)
-  for (const [name, value] of entries) {
-    checkName('header', name)
-    if (typeof value === 'string') continue
-    throw invalidArgument(`header '${name}' must be a string, got ${describe(value)}; convert it with String(value)`)
-  }
-  if (entries.length === 0) return base
-  return { ...base, ...(own as Record<string, string>) }
-}
-
 /** Throws INVALID_ARGUMENT. */
 export function resolveRetry(options: RetryOptions): RetryPolicy {
   checkTable('retry', options, '{ retries: { unavailable: 3 } }')

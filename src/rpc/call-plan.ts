@@ -1,14 +1,16 @@
 /**
  * From what the user wrote to one request: checks it, takes the contract's wishes where the options are silent, and
- * lets a call made inside a handler inherit the deadline and headers of the call that it serves.
+ * lets a call made inside a handler inherit the deadline and headers of the call that it serves, and its end.
  */
 import { RpcError } from '../errors.js'
 import type { CallRequest } from './call.js'
-import { type CallOptions, checkArgs, checkName, checkSignal, invalidArgument, mergeHeaders } from './call-options.js'
-import { type Contract, isContract, type Method } from './contract.js'
+import { type CallOptions, checkArgs, checkName, checkSignal, invalidArgument } from './call-options.js'
+import { type Contract, isContract } from './contract.js'
 import { activeCall } from './current-call.js'
 import { CALL_TIMEOUT_MS, deadlineFor, resolveTimeout } from './deadline.js'
 import type { Selection } from './directory.js'
+import { mergeHeaders } from './headers.js'
+import type { Method } from './method.js'
 import { checkFlag, checkHedge, checkSelection } from './selection-options.js'
 
 /** A service by name or by contract. */
@@ -31,7 +33,7 @@ export interface CallPlan {
   readonly hedgeMs: number | undefined
 }
 
-/** Throws INVALID_ARGUMENT, or DEADLINE_EXCEEDED when the surrounding call has no time left. */
+/** Throws INVALID_ARGUMENT; DEADLINE_EXCEEDED or CANCELLED when the surrounding call has no time left or was cancelled. */
 export function planCall(spec: CallSpec, now: number, defaultTimeoutMs: number): CallPlan {
   const options = checkOptions(spec.options)
   const service = serviceName(spec.service)
@@ -55,6 +57,10 @@ export function planCall(spec: CallSpec, now: number, defaultTimeoutMs: number):
     throw new RpcError('DEADLINE_EXCEEDED', `the call that ${service}.${method} is made from has no time left`, {
       executed: 'no',
     })
+  }
+  if (parent?.isCancelled() === true) {
+    const message = `the call that ${service}.${method} is made from was cancelled`
+    throw new RpcError('CANCELLED', message, { executed: 'no', cause: parent.signal.reason })
   }
   checkFlag('forceRemote', options.forceRemote)
   const idempotent = options.idempotent ?? described?.idempotent ?? false

@@ -12,6 +12,7 @@ import { CALL_TIMEOUT_MS } from './deadline.js'
 import type { Candidate, Directory } from './directory.js'
 import { Failover } from './failover.js'
 import { type HedgeParts, runHedged } from './hedge.js'
+import type { OutgoingLayers } from './outgoing-layers.js'
 import type { RetryBudget } from './retry-budget.js'
 
 /** What one node answered to `callCbAll`. */
@@ -26,6 +27,8 @@ export interface CallerOptions {
   readonly circuits: Circuits
   readonly budget: RetryBudget
   readonly setTimer: HedgeParts['setTimer']
+  /** Around every call; none costs nothing. */
+  readonly outgoing?: OutgoingLayers | undefined
 }
 
 export class Caller {
@@ -40,22 +43,14 @@ export class Caller {
 
   /** One call, on the first instance that takes it. */
   callCb(spec: CallSpec): Promise<unknown> {
-    return promised(() => this.pass(this.plan(spec, CALL_TIMEOUT_MS)))
+    return promised(() => this.layered(this.plan(spec, CALL_TIMEOUT_MS), (plan) => this.pass(plan)))
   }
 
   /** All instances in parallel, each with the same deadline; settled results in the order of the directory. */
   callCbAll(spec: CallSpec): Promise<NodeResult[]> {
     return promised(() => {
-      const { request, selection } = this.plan(spec, CALL_TIMEOUT_MS)
-      const settled = async (candidate: Candidate): Promise<NodeResult> => {
-        try {
-          return { node: candidate.node, ok: true, value: await this.#options.attempt(candidate, request) }
-        } catch (error) {
-          if (!isRpcError(error)) throw error
-          return { node: candidate.node, ok: false, error }
-        }
-      }
-      return Promise.all(this.#options.directory.candidates(request.service, undefined, selection).map(settled))
+      const plan = this.plan(spec, CALL_TIMEOUT_MS)
+      return this.layered(plan, (layered) => this.#all(layered), true) as Promise<NodeResult[]>
     })
   }
 
@@ -63,14 +58,20 @@ export class Caller {
   call(spec: CallSpec & { readonly options: ModuleCallOptions | undefined }): Promise<unknown> {
     return promised(() => {
       const plan = this.plan(spec, CALL_TIMEOUT_MS)
-      if (plan.selection.nodes !== undefined) return this.pass(plan)
+      if (plan.selection.nodes !== undefined) return this.layered(plan, (layered) => this.pass(layered))
       const near = spec.options?.service ?? currentCall()?.service
       if (near === undefined) throw serviceIdMissing(plan)
-      return this.pass(
-        plan,
-        this.#options.directory.candidates(checkName("service in 'service'", near), undefined, plan.selection),
-      )
+      const service = checkName("service in 'service'", near)
+      return this.layered(plan, (layered) => {
+        return this.pass(layered, this.#options.directory.candidates(service, undefined, layered.selection))
+      })
     })
+  }
+
+  /** Makes a call through the middleware of this node, when there is any. */
+  layered(plan: CallPlan, make: (plan: CallPlan) => Promise<unknown>, all = false): Promise<unknown> {
+    const { outgoing } = this.#options
+    return outgoing === undefined ? make(plan) : outgoing.run({ plan, all, make })
   }
 
   /** A checked request, for one or more passes. Throws as `planCall`. */
@@ -88,6 +89,18 @@ export class Caller {
     if (hedgeMs === undefined || candidates.length < 2) return this.#failover.run({ candidates, request, idempotent })
     const mayHedge = (): boolean => budget.tryTake(now())
     return runHedged({ attempt, setTimer, mayHedge }, { candidates, request, hedgeMs })
+  }
+
+  #all({ request, selection }: CallPlan): Promise<NodeResult[]> {
+    const settled = async (candidate: Candidate): Promise<NodeResult> => {
+      try {
+        return { node: candidate.node, ok: true, value: await this.#options.attempt(candidate, request) }
+      } catch (error) {
+        if (!isRpcError(error)) throw error
+        return { node: candidate.node, ok: false, error }
+      }
+    }
+    return Promise.all(this.#options.directory.candidates(request.service, undefined, selection).map(settled))
   }
 }
 

@@ -1,32 +1,26 @@
 /**
  * A service described once for both sides: its name, its methods, their types. The types exist at compile time only; at
- * run time a contract is a frozen table of names with each method's timeout and whether it may be repeated.
+ * run time a contract is a frozen table of names with what each method says of its calls and its schemas.
  */
 import { ShoalError } from '../errors.js'
-import { resolveTimeout } from './deadline.js'
 import type { SelectionPolicy } from './directory.js'
+import type { Method } from './method.js'
 import { describe, nameProblem } from './names.js'
+import type { MethodSchemas } from './schema-check.js'
 import { checkSelection } from './selection-options.js'
 
 const CONTRACT = Symbol.for('shoal.contract')
 
-/** Names that an object has to keep free to behave like one: `await`, JSON and string conversion look for them. */
-const RESERVED: ReadonlySet<string> = new Set(['then', 'toJSON', 'constructor', '__proto__', 'prototype', 'inspect'])
-
-export interface MethodOptions {
-  /** The work may be done twice without harm. Default false. */
-  readonly idempotent?: boolean | undefined
-  /** Milliseconds for a call of this method, unless the call says otherwise. */
-  readonly timeout?: number | undefined
-}
-
-/** One method of a contract. `'~types'` never exists at run time. */
-export interface Method<Args extends readonly unknown[] = readonly unknown[], Result = unknown> {
-  readonly kind: 'method'
-  readonly idempotent: boolean
-  readonly timeout: number | undefined
-  readonly '~types'?: { readonly args: Args; readonly result: Result }
-}
+/** Names that an object has to keep free to behave like one: `await`, JSON, string conversion, test runners look for them. */
+const RESERVED: ReadonlySet<string> = new Set([
+  'then',
+  'toJSON',
+  'constructor',
+  '__proto__',
+  'prototype',
+  'inspect',
+  'asymmetricMatch',
+])
 
 export type Methods = Readonly<Record<string, Method>>
 
@@ -45,8 +39,11 @@ export interface Contract<Table extends Methods = Methods> {
   readonly methods: Table
 }
 
-type ArgsOf<M> = M extends Method<infer Args, unknown> ? Args : never
-type ResultOf<M> = M extends Method<infer _Args, infer Result> ? Result : never
+type AnyArgs = readonly unknown[]
+type ArgsOf<M> = M extends Method<infer Args, unknown, AnyArgs, unknown> ? Args : never
+type ResultOf<M> = M extends Method<AnyArgs, infer Result, AnyArgs, unknown> ? Result : never
+type HandlerArgsOf<M> = M extends Method<AnyArgs, unknown, infer Args, unknown> ? Args : never
+type HandlerResultOf<M> = M extends Method<AnyArgs, unknown, AnyArgs, infer Result> ? Result : never
 
 /** What a caller of the service gets: every method answers a promise. */
 export type ServiceClient<C extends Contract> = {
@@ -56,19 +53,8 @@ export type ServiceClient<C extends Contract> = {
 /** What a provider of the service has to implement: every method, synchronous or not. */
 export type ServiceImpl<C extends Contract> = {
   [Name in keyof C['methods']]: (
-    ...args: ArgsOf<C['methods'][Name]>
-  ) => ResultOf<C['methods'][Name]> | Promise<ResultOf<C['methods'][Name]>>
-}
-
-/** Describes a method: `method<[id: string], User | null>({ idempotent: true, timeout: 2_000 })`. Throws INVALID_ARGUMENT. */
-// The plain form comes first: the table around a bare method() would otherwise be read as asking for any arguments.
-export function method(options?: MethodOptions): Method<[], void>
-export function method<Args extends readonly unknown[], Result = void>(options?: MethodOptions): Method<Args, Result>
-export function method(options: MethodOptions = {}): Method {
-  const { idempotent = false, timeout } = options
-  if (typeof idempotent !== 'boolean') throw invalid(`idempotent must be true or false, got ${describe(idempotent)}`)
-  if (timeout !== undefined) resolveTimeout(timeout, 0)
-  return Object.freeze({ kind: 'method', idempotent, timeout })
+    ...args: HandlerArgsOf<C['methods'][Name]>
+  ) => HandlerResultOf<C['methods'][Name]> | Promise<HandlerResultOf<C['methods'][Name]>>
 }
 
 /** Describes a service. The result is frozen and can be shared between processes as source. Throws INVALID_ARGUMENT. */
@@ -100,6 +86,15 @@ export function defineService<const Table extends Methods>(
 /** True for a contract, also one made by another copy or build of the package. */
 export function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[CONTRACT] === true
+}
+
+/** The schemas of its methods by name; `undefined` when none has any. */
+export function contractSchemas({ methods }: Contract): ReadonlyMap<string, MethodSchemas> | undefined {
+  const schemas = new Map<string, MethodSchemas>()
+  for (const [name, entry] of Object.entries(methods)) {
+    if (entry.schemas !== undefined) schemas.set(name, entry.schemas)
+  }
+  return schemas.size === 0 ? undefined : schemas
 }
 
 /** What is wrong with a name as a method of a contract or stub; `undefined` when it can be used. */

@@ -15,7 +15,7 @@ const FLAG_NAMES = 4
 const KNOWN_FLAGS = 7
 
 export const HEADER_COUNT_MAX = 64
-/** Keys and values together, in UTF-8 bytes. */
+/** Keys and values together, in UTF-8 bytes, with two more for each of them. */
 export const HEADERS_BYTES_MAX = 16_384
 const MESSAGE_LENGTH_MAX = 8_192
 
@@ -126,7 +126,7 @@ function decodeHeaders(reader: ByteReader): Readonly<Record<string, string>> {
   for (let i = 0; i < count && !reader.failed; i++) {
     const key = reader.text(HEADERS_BYTES_MAX)
     headers[key] = reader.text(HEADERS_BYTES_MAX)
-    if (reader.at - startAt > HEADERS_BYTES_MAX + 4 * HEADER_COUNT_MAX) reader.failed = true
+    if (reader.at - startAt > HEADERS_BYTES_MAX) reader.failed = true
   }
-  return headers
+  return Object.freeze(headers)
 }

@@ -1,6 +1,6 @@
 /**
- * The services and exposed modules of this process, and who may call them. Every refusal is made here, before any of the
- * user's code runs, and says `executed: 'no'`; whatever that code then returns or throws is a value or REMOTE, never a
+ * The services and exposed modules of this process, and who may call them. Every refusal is made here, before the
+ * handler runs, and says `executed: 'no'`; whatever the user's code then returns or throws is a value or REMOTE, never a
  * refusal. Knows nothing of connections, of the registry, or of who keeps the deadline.
  */
 import { type RemoteFailure, RpcError, ShoalError } from '../errors.js'
@@ -8,9 +8,11 @@ import { ActiveCall } from './active-call.js'
 import type { CancelReason, Dispatcher, IncomingCall, Outcome } from './call.js'
 import { Load } from './load.js'
 import { type AnyFunction, tryMethod } from './method-lookup.js'
-import { type Middleware, runMiddleware } from './middleware.js'
+import { layersProblem, type Middleware, runMiddleware } from './middleware.js'
 import { describe, nameProblem } from './names.js'
 import { remoteFailure } from './remote-failure.js'
+import { type MethodSchemas, runChecked } from './schema-check.js'
+import { isThenable } from './thenable.js'
 
 const IN_FLIGHT_MAX = 10_000
 
@@ -29,6 +31,8 @@ export interface Provided {
   readonly maxInFlight?: number | undefined
   /** Only these methods can be called, as a contract says. Default: every function of the implementation. */
   readonly only?: readonly string[] | undefined
+  /** What the arguments and results of methods have to conform to. */
+  readonly schemas?: ReadonlyMap<string, MethodSchemas> | undefined
 }
 
 export interface HandlersOptions {
@@ -39,8 +43,12 @@ export interface HandlersOptions {
   readonly runInCall: <T>(call: ActiveCall, work: () => T) => T
   /** Send the stack of a thrown error to the caller. Default false: it shows paths of this machine. */
   readonly exposeStacks?: boolean | undefined
+  /** Around every incoming call, outside the layers of its service. */
+  readonly use?: readonly Middleware[] | undefined
   /** Told when the handler of a cast fails, since no caller waits for it. */
   readonly onCastFailed?: ((error: RpcError) => void) | undefined
+  /** Told when a result does not conform to its schema: whoever called, the fault is here. */
+  readonly onResultRefused?: ((error: RpcError) => void) | undefined
 }
 
 export interface HandlersStats {
@@ -62,6 +70,7 @@ interface Entry {
   readonly admission: () => Admission
   readonly reason: () => string | undefined
   readonly use: readonly Middleware[]
+  readonly schemas: ReadonlyMap<string, MethodSchemas> | undefined
   readonly maxInFlight: number
   readonly load: Load
 }
@@ -95,6 +104,8 @@ export class Handlers implements Dispatcher {
           'add the function, or take the method out of the contract',
       )
     }
+    const wrongUse = layersProblem(provided.use)
+    if (wrongUse !== undefined) throw invalid(`use of '${service}' ${wrongUse}`)
     const maxInFlight = provided.maxInFlight ?? IN_FLIGHT_MAX
     if (!Number.isSafeInteger(maxInFlight) || maxInFlight < 1) {
       throw invalid(`maxInFlight of '${service}' must be an integer above 0, got ${describe(provided.maxInFlight)}`)
@@ -105,7 +116,8 @@ export class Handlers implements Dispatcher {
       only: only === undefined ? undefined : new Set(only),
       admission: provided.admission,
       reason: provided.reason ?? (() => undefined),
-      use: [...(provided.use ?? [])],
+      use: [...(this.#options.use ?? []), ...(provided.use ?? [])],
+      schemas: provided.schemas,
       maxInFlight,
       load: new Load(),
     })
@@ -152,17 +164,17 @@ export class Handlers implements Dispatcher {
       settle({ ok: false, error: admitted })
       return undefined
     }
-    const { entry, handler } = admitted
+    const { entry } = admitted
     const active = new ActiveCall(call, this.#options.now)
     this.#begin(entry)
     let result: unknown
     let pending: Promise<unknown> | undefined
     try {
-      result = this.#options.runInCall(active, () => invoke(entry, handler, active))
+      result = this.#options.runInCall(active, () => this.#invoke(admitted, active))
       if (isThenable(result)) pending = Promise.resolve(result)
     } catch (thrown) {
       this.#end(entry, active, false)
-      settle(this.#failure(call, thrown))
+      settle(this.#failure(call, active, thrown))
       return undefined
     }
     if (pending === undefined) {
@@ -177,7 +189,7 @@ export class Handlers implements Dispatcher {
       },
       (thrown: unknown) => {
         this.#end(entry, active, false)
-        settle(this.#failure(call, thrown))
+        settle(this.#failure(call, active, thrown))
       },
     )
     return (reason) => this.#cancel(active, reason)
@@ -214,7 +226,41 @@ export class Handlers implements Dispatcher {
     return new RpcError(code, `node '${node}' ${what}`, { executed: 'no', node })
   }
 
-  #failure(call: IncomingCall, thrown: unknown): Outcome {
+  #invoke({ entry, handler }: Admitted, active: ActiveCall): unknown {
+    const schemas = entry.schemas?.get(active.method)
+    const run = (args: readonly unknown[]): unknown => Reflect.apply(handler, entry.methods, args)
+    const inner = schemas === undefined ? () => run(active.args) : () => this.#runChecked(schemas, active, run)
+    return entry.use.length === 0 ? inner() : runMiddleware(entry.use, active, inner)
+  }
+
+  #runChecked(schemas: MethodSchemas, active: ActiveCall, run: (args: readonly unknown[]) => unknown): unknown {
+    const { node, onResultRefused } = this.#options
+    const what = `${active.service}.${active.method}`
+    return runChecked({
+      schemas,
+      args: active.args,
+      run: (args) => {
+        // A schema may have taken its time.
+        if (active.isCancelled()) throw active.signal.reason
+        return run(args)
+      },
+      refuse: (problem) => {
+        active.verdict = this.#refusal('INVALID_ARGUMENT', `refuses the arguments of ${what}: ${problem}`)
+        return active.verdict
+      },
+      disown: (problem) => {
+        const message = `the result of ${what} on '${node}' does not conform to its contract: ${problem}`
+        const remote = { name: 'ContractError', message }
+        active.verdict = new RpcError('REMOTE', message, { executed: 'yes', node, remote })
+        onResultRefused?.(active.verdict)
+        return active.verdict
+      },
+    })
+  }
+
+  #failure(call: IncomingCall, active: ActiveCall, thrown: unknown): Outcome {
+    // Only the very error that was made for this call: no handler can throw one that passes for it.
+    if (thrown !== undefined && thrown === active.verdict) return { ok: false, error: active.verdict }
     const { node, exposeStacks, onCastFailed } = this.#options
     const remote: RemoteFailure = remoteFailure(thrown, exposeStacks === true)
     const message = `${call.service}.${call.method} on '${node}' failed: ${remote.message}`
@@ -258,16 +304,6 @@ export class Handlers implements Dispatcher {
       )
     }
   }
-}
-
-function invoke(entry: Entry, handler: AnyFunction, active: ActiveCall): unknown {
-  const run = (): unknown => Reflect.apply(handler, entry.methods, active.args)
-  return entry.use.length === 0 ? run() : runMiddleware(entry.use, active, run)
-}
-
-function isThenable(value: unknown): boolean {
-  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
-  return typeof (value as { readonly then?: unknown }).then === 'function'
 }
 
 function invalid(message: string): ShoalError {

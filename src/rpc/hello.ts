@@ -104,6 +104,8 @@ export function helloMismatch(hello: Hello, self: RpcIdentity, codec: string): s
     return `node name: this is '${self.node}', the caller expects '${hello.expectedNode}'`
   if (hello.expectedBootId !== '' && hello.expectedBootId !== self.bootId)
     return `boot id: node ${self.node} runs as ${self.bootId}, the caller expects ${hello.expectedBootId}`
+  if (hello.node === self.node && hello.bootId !== self.bootId)
+    return `node name: node ${self.node} was called by another process that has its name`
   if (hello.codec !== codec) return `codec: node ${self.node} uses '${codec}', the caller '${hello.codec}'`
   return undefined
 }

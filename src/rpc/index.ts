@@ -6,12 +6,10 @@ export type { ServiceRef } from './call-plan.js'
 export type { NodeResult } from './caller.js'
 export {
   type Contract,
+  contractSchemas,
   defineService,
   isContract,
-  type Method,
-  type MethodOptions,
   type Methods,
-  method,
   type ServiceClient,
   type ServiceImpl,
 } from './contract.js'
@@ -19,7 +17,10 @@ export { currentCall } from './current-call.js'
 export type { Candidate, Directory, PeerEvidence } from './directory.js'
 export type { Admission, HandlersStats, Provided } from './handlers.js'
 export type { LocalPassing } from './local-attempt.js'
+export { type Method, type MethodOptions, method } from './method.js'
 export { methodNames } from './method-lookup.js'
 export type { Middleware } from './middleware.js'
+export type { OutgoingContext, OutgoingMiddleware } from './outgoing-layers.js'
 export { Rpc, type RpcOptions, type RpcStats } from './rpc.js'
+export type { StandardSchemaV1 } from './standard-schema.js'
 export type { AnyApi, ApiStub, ContractStub, StubOptions } from './stub.js'

@@ -7,6 +7,8 @@ import { RpcError } from '../errors.js'
 import { AbortWatch } from './abort-watch.js'
 import type { Attempt, CallRequest, CancelReason, Dispatcher, IncomingCall, Outcome } from './call.js'
 import { DeadlineSweep, type Expiring } from './deadline-sweep.js'
+import { NO_HEADERS } from './envelope.js'
+import { LocalCopy } from './local-copy.js'
 
 /** How values pass between caller and handler of one process. */
 export type LocalPassing = 'reference' | 'clone'
@@ -20,16 +22,16 @@ export interface LocalAttemptOptions {
   readonly now: () => number
 }
 
-const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({})
-
 export class LocalAttempt {
   readonly #options: LocalAttemptOptions
+  readonly #copy: LocalCopy | undefined
   readonly #deadlines: DeadlineSweep<Stoppable>
   readonly #aborts = new AbortWatch<RunningCall>((running) => running.cancel())
   #closed = false
 
   constructor(options: LocalAttemptOptions) {
     this.#options = options
+    this.#copy = options.passing === 'clone' ? new LocalCopy(options.node) : undefined
     this.#deadlines = new DeadlineSweep(options.now)
   }
 
@@ -41,14 +43,15 @@ export class LocalAttempt {
     try {
       call = this.#incoming(request)
     } catch (error) {
-      return Promise.reject(this.#notCloneable(request, error))
+      return Promise.reject(error)
     }
     if (request.cast) return this.#cast(call)
     return new Promise((resolve, reject) => {
-      const running = new RunningCall(request, this.#options.node, (outcome) => {
+      const running = new RunningCall(request, this.#options.node, (settled) => {
         this.#release(running)
-        if (!outcome.ok) return reject(outcome.error)
-        this.#resolve(request, outcome.value, resolve, reject)
+        const outcome = this.#copy?.outcome(request, settled) ?? settled
+        if (outcome.ok) resolve(outcome.value)
+        else reject(outcome.error)
       })
       const stop = this.#options.dispatcher.dispatch(call, (outcome) => running.settle(outcome))
       if (stop !== undefined) this.#watch(running, stop)
@@ -106,12 +109,13 @@ export class LocalAttempt {
     return Promise.resolve(undefined)
   }
 
+  /** Throws an RpcError for arguments that cannot be copied. */
   #incoming(request: CallRequest): IncomingCall {
-    const { node, address, passing } = this.#options
+    const { node, address } = this.#options
     return {
       service: request.service,
       method: request.method,
-      args: passing === 'clone' ? structuredClone(request.args) : request.args,
+      args: this.#copy?.args(request) ?? request.args,
       deadlineAt: request.deadlineAt,
       headers: request.headers ?? NO_HEADERS,
       caller: { node, address: address() },
@@ -133,31 +137,6 @@ export class LocalAttempt {
       node,
       cause: signal.reason,
     })
-  }
-
-  #resolve(
-    request: CallRequest,
-    value: unknown,
-    resolve: (value: unknown) => void,
-    reject: (e: RpcError) => void,
-  ): void {
-    if (this.#options.passing === 'reference') {
-      resolve(value)
-      return
-    }
-    try {
-      resolve(structuredClone(value))
-    } catch (error) {
-      const { node } = this.#options
-      const message = `the result of ${request.service}.${request.method} cannot be copied: ${textOf(error)}`
-      reject(new RpcError('REMOTE', message, { executed: 'yes', node, remote: { name: 'DataCloneError', message } }))
-    }
-  }
-
-  #notCloneable({ service, method }: CallRequest, error: unknown): RpcError {
-    const { node } = this.#options
-    const message = `the arguments of ${service}.${method} cannot be copied: ${textOf(error)}; pass plain values`
-    return new RpcError('INVALID_ARGUMENT', message, { executed: 'no', node, cause: error })
   }
 }
 
@@ -210,8 +189,4 @@ class RunningCall implements Stoppable {
     this.settle({ ok: false, error: new RpcError(code, `${service}.${method} on '${this.#node}' ${what}`, fields) })
     this.stop?.(reason)
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -4,8 +4,9 @@
  */
 import type { CallErrorCode } from '../errors.js'
 import type { CallRequest } from './call.js'
-import { encodeRequestHead, HEADER_COUNT_MAX, HEADERS_BYTES_MAX, NO_HEADERS } from './envelope.js'
+import { encodeRequestHead, NO_HEADERS } from './envelope.js'
 import { FrameKind } from './frame.js'
+import { HEADERS_LIMIT, tryHeadersBytes, utf8Length } from './headers.js'
 import { NAME_BYTES_MAX, type OutgoingMethods } from './method-table.js'
 import type { Outbox } from './outbox.js'
 import { announcedLength } from './outbox.js'
@@ -29,12 +30,8 @@ export function requestRefusal(
   const { service, method, headers } = request
   if (isTooLong(service) || isTooLong(method))
     return { code: 'INVALID_ARGUMENT', message: `a service or method name is longer than ${NAME_BYTES_MAX} bytes` }
-  const headersBytes = headers === undefined ? 0 : headersBytesOf(headers)
-  if (headersBytes < 0)
-    return {
-      code: 'INVALID_ARGUMENT',
-      message: `headers are at most ${HEADER_COUNT_MAX} strings of ${HEADERS_BYTES_MAX} bytes together`,
-    }
+  const headersBytes = headers === undefined ? 0 : tryHeadersBytes(headers)
+  if (headersBytes === undefined) return { code: 'INVALID_ARGUMENT', message: HEADERS_LIMIT }
   const length = announcedLength(HEAD_BYTES_MAX + headersBytes + payloadBytes)
   if (length <= frameBytesMax) return undefined
   return {
@@ -77,27 +74,4 @@ export function writeRequest({
 
 function isTooLong(name: string): boolean {
   return name.length > NAME_BYTES_MAX || (name.length * 3 > NAME_BYTES_MAX && utf8Length(name) > NAME_BYTES_MAX)
-}
-
-/** -1 when they are too many, too long, or no strings. */
-function headersBytesOf(headers: Readonly<Record<string, string>>): number {
-  let bytes = 0
-  let count = 0
-  for (const key of Object.keys(headers)) {
-    const value: unknown = headers[key]
-    if (typeof value !== 'string' || ++count > HEADER_COUNT_MAX) return -1
-    bytes += 4 + utf8Length(key) + utf8Length(value)
-    if (bytes > HEADERS_BYTES_MAX) return -1
-  }
-  return bytes
-}
-
-/** An unpaired surrogate counts as the replacement character it is sent as. */
-function utf8Length(text: string): number {
-  let bytes = 0
-  for (const char of text) {
-    const code = char.codePointAt(0) ?? 0
-    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
-  }
-  return bytes
 }

@@ -25,6 +25,8 @@ import type { Directory, PeerEvidence } from './directory.js'
 import { Handlers, type HandlersStats, type Provided } from './handlers.js'
 import type { RpcLimits } from './limits.js'
 import { LocalAttempt, type LocalPassing } from './local-attempt.js'
+import type { Middleware } from './middleware.js'
+import { OutgoingLayers, type OutgoingMiddleware } from './outgoing-layers.js'
 import { Peers, type PeersStats } from './peers.js'
 import { Retrier } from './retry.js'
 import { RetryBudget } from './retry-budget.js'
@@ -49,9 +51,13 @@ export interface RpcOptions {
   /** Send the stack of a thrown error to the caller. Default false. */
   readonly exposeStacks?: boolean | undefined
   readonly random?: Random | undefined
+  /** Around every incoming call, outside the middleware of its service. */
+  readonly use?: readonly Middleware[] | undefined
+  /** Around every call that is made here. */
+  readonly useOutgoing?: readonly OutgoingMiddleware[] | undefined
   /** What connections show of a peer. */
   readonly onEvidence?: ((node: string, evidence: PeerEvidence) => void) | undefined
-  /** Trouble that no caller hears of: the handler of a cast failed. */
+  /** Trouble that no caller hears of, or that is not theirs: a failed cast, a result that breaks its contract. */
   readonly onFault?: ((error: Error) => void) | undefined
 }
 
@@ -80,6 +86,7 @@ export class Rpc {
   readonly #retrier: Retrier
   readonly #circuits: Circuits
   readonly #budget: RetryBudget
+  readonly #outgoing: OutgoingLayers | undefined
   readonly #stubs = new Map<ServiceRef, object>()
   /** Gives up one wait for running calls each. */
   readonly #drains = new Set<() => void>()
@@ -87,11 +94,12 @@ export class Rpc {
   #closing: Promise<void> | undefined
 
   constructor(options: RpcOptions) {
-    const { cluster, node, bootId, limits, onEvidence, onFault, exposeStacks } = options
+    const { cluster, node, bootId, limits, onEvidence, exposeStacks, use, useOutgoing = [] } = options
     this.#bind = options.bind
     this.#address = formatHostPort(options.bind)
     this.#identity = { cluster, node, bootId }
-    this.#handlers = new Handlers({ node, now: monotonicMs, runInCall, exposeStacks, onCastFailed: onFault })
+    const faults = { onCastFailed: options.onFault, onResultRefused: options.onFault }
+    this.#handlers = new Handlers({ node, now: monotonicMs, runInCall, exposeStacks, use, ...faults })
     this.#local = new LocalAttempt({
       dispatcher: this.#handlers,
       node,
@@ -114,7 +122,8 @@ export class Rpc {
       candidate.local && request.forceRemote !== true
         ? this.#local.attempt(candidate, request)
         : this.#peers.attempt(candidate, request)
-    const parts = { attempt, now, circuits: this.#circuits, budget: this.#budget, setTimer }
+    this.#outgoing = useOutgoing.length === 0 ? undefined : new OutgoingLayers({ layers: [...useOutgoing], now })
+    const parts = { attempt, now, circuits: this.#circuits, budget: this.#budget, setTimer, outgoing: this.#outgoing }
     this.#caller = new Caller({ directory: options.directory, ...parts })
     const mayRetry = (): boolean => this.#budget.tryTake(now())
     this.#retrier = new Retrier({ pass: (plan) => this.#caller.pass(plan), now, mayRetry })
@@ -242,6 +251,7 @@ export class Rpc {
   }
 
   async #close(): Promise<void> {
+    this.#outgoing?.close()
     this.#retrier.close()
     this.#local.close()
     for (const giveUp of this.#drains) giveUp()
@@ -250,8 +260,9 @@ export class Rpc {
 
   #retry(spec: CallSpec, retry: RetryOptions, defaultTimeoutMs: number): Promise<unknown> {
     return this.#open(() => {
-      const plan = this.#caller.plan(spec, defaultTimeoutMs)
-      return this.#retrier.run(plan, resolveRetry(retry))
+      const policy = resolveRetry(retry)
+      const planned = this.#caller.plan(spec, defaultTimeoutMs)
+      return this.#caller.layered(planned, (plan) => this.#retrier.run(plan, policy))
     })
   }
 

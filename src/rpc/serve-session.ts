@@ -8,6 +8,7 @@
 import { RpcError } from '../errors.js'
 import type { CancelReason, Dispatcher, IncomingCall, Outcome } from './call.js'
 import type { Counters } from './counters.js'
+import { TIMEOUT_MS_MAX } from './deadline.js'
 import { decodeRequestHead, encodeErrorHead, encodeGoingAway, type RequestHead } from './envelope.js'
 import { FrameKind, HELLO_BYTES_MAX } from './frame.js'
 import { FrameReader, type FrameSink, type Span } from './frame-reader.js'
@@ -219,7 +220,8 @@ export class ServeSession implements FrameSink {
   }
 
   #dispatch(id: number, head: RequestHead, name: MethodName, args: readonly unknown[]): void {
-    const deadlineAt = this.#now + head.ttlMs
+    // What a caller may ask for here, and a timer can hold, whatever the number says.
+    const deadlineAt = this.#now + Math.min(head.ttlMs, TIMEOUT_MS_MAX)
     const call: RunningCall = { id, deadlineAt, cast: head.cast, abandoned: false, cancel: undefined }
     let settled = false
     const settle = (outcome: Outcome): void => {

@@ -6,6 +6,7 @@
 import { ExtData, encodeTimestampExtension } from '@msgpack/msgpack'
 import { Constant, Extension, encodeBigInt, encodeText16 } from './extension-types.js'
 import { tryEncodeView } from './typed-arrays.js'
+import { pathText } from './value-path.js'
 
 /** Levels of containers, the outermost one included. */
 export const DEPTH_MAX = 64
@@ -172,12 +173,7 @@ export class ValuePreparation {
   }
 
   #pathText(depth: number): string {
-    const steps = this.#path.slice(0, Math.min(depth, 12))
-    const text = steps.map((step) => {
-      if (typeof step === 'number') return `[${step}]`
-      return /^[\p{ID_Start}_$][\p{ID_Continue}$]*$/u.test(step) ? `.${step}` : `[${JSON.stringify(step.slice(0, 64))}]`
-    })
-    return `${this.#root}${text.join('')}${depth > 12 ? '…' : ''}`
+    return pathText(this.#root, this.#path.slice(0, depth))
   }
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Caller } from '../../src/rpc/caller.js'
-import { defineService, method } from '../../src/rpc/contract.js'
+import { defineService } from '../../src/rpc/contract.js'
+import { method } from '../../src/rpc/method.js'
 import {
   candidate,
   directoryOf,

@@ -144,6 +144,30 @@ describe('a nested call', () => {
     expect(parts.scripted.tried).toEqual([])
   })
 
+  it.each(['cancelled', 'caller-lost'] as const)('made after its parent was %s is not sent', async (reason) => {
+    const parts = setup(async () => {
+      await null
+      return rejection(parts.nested())
+    })
+    const outcome = parts.serve()
+    parts.cancel(reason)
+    expect(await outcome).toMatchObject({ value: { code: 'CANCELLED', executed: 'no', cause: { code: 'CANCELLED' } } })
+    expect(parts.scripted.tried).toEqual([])
+  })
+
+  it('made by what a cancelled parent left running after its end is sent, on its own time', async () => {
+    let left: Promise<unknown> | undefined
+    const parts = setup(async () => {
+      await null
+      left = new Promise((resolve) => setImmediate(() => resolve(parts.nested({ timeout: 5_000 }))))
+    })
+    const outcome = parts.serve({ deadlineAt: 500, headers: { tenant: 't1' } })
+    parts.cancel('caller-lost')
+    await outcome
+    expect(await left).toBe('nested')
+    expect(parts.scripted.requests[0]).toMatchObject({ deadlineAt: 5_000, headers: undefined })
+  })
+
   it('finds the nodes of the service that it is made from', async () => {
     const clock = new HandClock()
     const scripted = new ScriptedAttempt({ b: 'sum' })

@@ -8,6 +8,11 @@ import { callRequest, candidate, rejection } from '../support/rpc-fakes.js'
 
 const here = candidate('n1', true)
 const never = (): Promise<never> => new Promise(() => {})
+function endless(): unknown[] {
+  const value: unknown[] = []
+  value.push(value)
+  return value
+}
 
 function setup(methods: object, passing: LocalPassing = 'reference') {
   const now = (): number => performance.now()
@@ -205,12 +210,57 @@ describe('values of a local call', () => {
     expect(ran).toBe(0)
   })
 
+  it.each<[string, unknown, RegExp]>([
+    ['a function', { deep: [() => 1] }, /args\[0\]\.deep\[0\] is a function and cannot be sent/],
+    ['an instance of a class', new (class User {})(), /args\[0\] is an instance of User and cannot be sent/],
+    ['a symbol', [Symbol('s')], /is a symbol/],
+    ['an endless value', endless(), /nested deeper than/],
+  ])('with clone refuse what cannot travel, by its path: %s', async (_what, value, message) => {
+    const { call } = setup(echo, 'clone')
+    const error = await rejection(call({ args: [value] }))
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', executed: 'no', node: 'n1' })
+    expect(error.message).toMatch(message)
+  })
+
+  it('with clone arrive as they would from another node', async () => {
+    const { call } = setup(echo, 'clone')
+    const value = {
+      at: new Date(5),
+      big: 2n ** 90n,
+      map: new Map([[1, new Set([-0])]]),
+      bytes: Uint8Array.of(1),
+      u: undefined,
+    }
+    expect(await call({ args: [value] })).toStrictEqual(value)
+    expect(await call({ args: [Object.assign(new RangeError('x'), { own: 1 })] })).not.toHaveProperty('own')
+  })
+
+  it('with clone are copies in the data of an error too', async () => {
+    const data = { list: [1], fn: undefined as unknown }
+    const { call } = setup({ get: () => Promise.reject(Object.assign(new Error('x'), { code: 'E', data })) }, 'clone')
+    const error = await rejection(call())
+    expect(error).toMatchObject({ code: 'REMOTE', executed: 'yes', remote: { message: 'x', code: 'E', data } })
+    expect(error.remote?.data).not.toBe(data)
+    data.fn = () => 1
+    expect((await rejection(call())).remote).toEqual({ name: 'Error', message: 'x', code: 'E' })
+  })
+
+  it('with clone over the size of a frame are TOO_LARGE', async () => {
+    const large = new Uint8Array(17_000_000)
+    expect(await rejection(setup(echo, 'clone').call({ args: [large] }))).toMatchObject({
+      code: 'TOO_LARGE',
+      executed: 'no',
+    })
+    const { call } = setup({ get: () => large }, 'clone')
+    expect(await rejection(call())).toMatchObject({ code: 'TOO_LARGE', executed: 'yes' })
+  })
+
   it('that cannot be copied: a result is REMOTE, executed', async () => {
     const { call } = setup({ get: () => () => 1 }, 'clone')
     expect(await rejection(call())).toMatchObject({
       code: 'REMOTE',
       executed: 'yes',
-      remote: { name: 'DataCloneError' },
+      remote: { name: 'ValueError' },
     })
   })
 })

@@ -1,7 +1,8 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import type { RemoteOptions } from '../../src/rpc/call-options.js'
-import { defineService, isContract, method } from '../../src/rpc/contract.js'
+import { defineService, isContract } from '../../src/rpc/contract.js'
+import { method } from '../../src/rpc/method.js'
 import { type AnyApi, type ApiStub, type ContractStub, makeStub, type StubOptions } from '../../src/rpc/stub.js'
 
 const Users = defineService(
@@ -55,6 +56,7 @@ describe('a stub by name', () => {
     'then',
     'toJSON',
     'inspect',
+    'asymmetricMatch',
     'constructor',
     '__proto__',
     'prototype',

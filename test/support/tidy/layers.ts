@@ -53,6 +53,7 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/rpc/dialer.ts': ['node'],
   'src/rpc/flusher.ts': ['timers'],
   'src/rpc/local-attempt.ts': [],
+  'src/rpc/outgoing-layers.ts': [],
   'src/rpc/peers.ts': ['timers'],
   'src/rpc/retry.ts': ['retry'],
   'src/rpc/rpc.ts': ['random', 'timers'],
