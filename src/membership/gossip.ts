@@ -29,6 +29,7 @@ export interface GossipParts {
 const USER_SHARE = 1 / 3
 /** What agents tell each other comes in bursts at most; the most often sent gives way. */
 const AGENT_MESSAGES_MAX = 1_024
+const NOTHING: readonly Uint8Array[] = []
 /** What a member may be sent besides pings before it proved its address: it may be somebody's whom a liar named. */
 export const UNPROVEN_BYTES_MAX = 4_096
 
@@ -94,7 +95,8 @@ export class Gossip {
   }
 
   /** What may ride along on a packet to `target`, at most `budget` bytes with the compound's part headers. */
-  piggyback(target: MemberEntry | undefined, budget: number): Uint8Array[] {
+  piggyback(target: MemberEntry | undefined, budget: number): readonly Uint8Array[] {
+    if (this.#queuedCount() === 0) return NOTHING
     const { config, counts } = this.#parts
     // What a dead member is told in case it lives does not use up what the living are to hear.
     const counted = target === undefined || isLive(target)

@@ -43,6 +43,8 @@ export type ExchangeResult =
 
 export interface SwimStats {
   readonly healthScore: number
+  /** Members in the table, whatever their state. */
+  readonly members: number
   readonly live: number
   readonly suspicions: number
   readonly queued: { readonly rumours: number; readonly userMessages: number; readonly dropped: number }

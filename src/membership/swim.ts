@@ -271,6 +271,7 @@ export class Swim {
   stats(): SwimStats {
     return {
       healthScore: this.#health.score,
+      members: this.#members.size,
       live: this.#roster.liveCount,
       suspicions: this.#roster.suspicionCount,
       queued: this.#gossip.queued,

@@ -218,9 +218,10 @@ export class SimNode implements Endpoint {
 
   stats(): NodeStats {
     const { drops, nodes } = this.#registry.inspect()
+    const swim = this.#swim.stats()
     return {
-      swim: this.#swim.stats(),
-      members: Math.max(nodes, this.#swim.members().length),
+      swim,
+      members: Math.max(nodes, swim.members),
       registryDrops: drops.foreign + drops.malformed + drops.misplaced + drops.tooLarge,
     }
   }

@@ -84,6 +84,8 @@ export class VirtualNetwork {
   /** Hosts that are gone with their process: nobody refuses a connection there. */
   readonly #silent = new Set<string>()
   readonly #cuts = new Set<Cut>()
+  /** The text of each address, made once: every packet names two. */
+  readonly #texts = new Map<string, Map<number, string>>()
   /** The order of packets is watched at one address only: it takes a look-up for each. */
   #watched: string | undefined
   readonly #lastArrival = new Map<string, number>()
@@ -113,7 +115,8 @@ export class VirtualNetwork {
 
   send(from: HostPort, to: HostPort, bytes: Uint8Array): void {
     const { random, onPacket } = this.#parts
-    const [source, target] = [formatHostPort(from), formatHostPort(to)]
+    const source = this.#textOf(from)
+    const target = this.#textOf(to)
     this.counts.packets++
     this.counts.bytes += bytes.length
     onPacket(source, target, bytes)
@@ -211,6 +214,20 @@ export class VirtualNetwork {
 
   #passes(from: string, to: string): boolean {
     return !this.#isCut(from, to) && this.#parts.random() >= this.conditions.lossRate
+  }
+
+  #textOf(address: HostPort): string {
+    let ports = this.#texts.get(address.host)
+    if (ports === undefined) {
+      ports = new Map()
+      this.#texts.set(address.host, ports)
+    }
+    let text = ports.get(address.port)
+    if (text === undefined) {
+      text = formatHostPort(address)
+      ports.set(address.port, text)
+    }
+    return text
   }
 
   #isCut(from: string, to: string): boolean {
