@@ -40,6 +40,8 @@ export interface RosterParts {
   readonly members: Members
   readonly self: Self
   readonly health: LocalHealth
+  /** Suspects are told before their time is over. */
+  readonly warnsSuspects: boolean
   readonly output: RosterOutput
 }
 
@@ -55,13 +57,13 @@ export class Roster {
   #shoalCount = 0
   #deadCount = 0
 
-  constructor({ config, members, self, health, output }: RosterParts) {
+  constructor({ config, members, self, health, warnsSuspects, output }: RosterParts) {
     this.#config = config
     this.#members = members
     this.#self = self
     this.#health = health
     this.#output = output
-    this.#suspicions = new Suspicions(config.probeIntervalMs)
+    this.#suspicions = new Suspicions(config.probeIntervalMs, warnsSuspects)
     this.#admission = new Admission({ config, members, self: self.name })
   }
 

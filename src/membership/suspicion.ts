@@ -19,7 +19,8 @@ export function suspicionLimits(
   },
   members: number,
 ): SuspicionLimits {
-  const wanted = config.suspicionMult - 2
+  // Where the longest is the shortest there is nothing to wait for.
+  const wanted = config.suspicionMaxTimeoutMult > 1 ? config.suspicionMult - 2 : 0
   const minMs = suspicionTimeoutMs(config.suspicionMult, members, config.probeIntervalMs)
   return { confirmations: members - 2 < wanted ? 0 : wanted, minMs, maxMs: minMs * config.suspicionMaxTimeoutMult }
 }

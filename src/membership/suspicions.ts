@@ -6,12 +6,15 @@ import type { Suspicion } from './suspicion.js'
 
 export class Suspicions {
   readonly #probeIntervalMs: number
+  readonly #warns: boolean
   readonly #byName = new Map<string, Suspicion>()
   /** `undefined` when it must be looked for. */
   #nextAt: number | undefined
 
-  constructor(probeIntervalMs: number) {
+  /** `warns`: suspects are told before their time is over. */
+  constructor(probeIntervalMs: number, warns: boolean) {
     this.#probeIntervalMs = probeIntervalMs
+    this.#warns = warns
   }
 
   get size(): number {
@@ -59,7 +62,7 @@ export class Suspicions {
     if (nextAt === undefined || nextAt > now) return due
     for (const [name, suspicion] of this.#byName) {
       if (suspicion.deadlineAt <= now) due.push({ name, what: 'end' })
-      else if (suspicion.takeWarning(this.#probeIntervalMs, now)) due.push({ name, what: 'warning' })
+      else if (suspicion.takeWarning(this.#probeIntervalMs, now) && this.#warns) due.push({ name, what: 'warning' })
     }
     this.#nextAt = undefined
     return due

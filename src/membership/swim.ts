@@ -12,6 +12,7 @@ import type { SwimConfig } from './config.js'
 import { Contest, type NameContest } from './contest.js'
 import { Corrections } from './corrections.js'
 import type { Effect, MemberEventType } from './effects.js'
+import { ALL_FEATURES } from './features.js'
 import { Gatekeeper } from './gatekeeper.js'
 import { Gossip } from './gossip.js'
 import { Healer } from './healer.js'
@@ -63,7 +64,7 @@ export class Swim {
   #hasLeft = false
 
   constructor(options: SwimOptions, now: number) {
-    const { config, name, identity, incarnation, random, payload } = options
+    const { config, name, identity, incarnation, random, payload, features = ALL_FEATURES } = options
     this.#config = config
     this.#wallOffsetMs = options.wallOffsetMs
     this.#payload = payload
@@ -73,13 +74,14 @@ export class Swim {
     this.#outbound = new Outbound({
       config,
       self: this.#self,
+      buddy: features.buddy,
       piggyback: (target, budget) => this.#gossip.piggyback(target, budget),
     })
     this.#verdicts = new Verdicts(this.#outbound, Math.min(VERDICT_MS_MAX, config.streamTimeoutMs / 2))
     this.#gatekeeper = this.#createGatekeeper(options)
     const answering = { members: this.#members, outbound: this.#outbound, allowance: this.#allowance }
-    this.#corrections = new Corrections(answering, now)
-    this.#roster = this.#createRoster()
+    this.#corrections = new Corrections({ ...answering, isOn: features.corrections }, now)
+    this.#roster = this.#createRoster(features.lastWord)
     this.#gossip = this.#createGossip(now)
     this.#users = new UserMessages({
       config,
@@ -350,12 +352,13 @@ export class Swim {
     if (this.#self.leaving && this.#roster.otherCount === 0) this.#becomeLeft()
   }
 
-  #createRoster(): Roster {
+  #createRoster(warnsSuspects: boolean): Roster {
     return new Roster({
       config: this.#config,
       members: this.#members,
       self: this.#self,
       health: this.#health,
+      warnsSuspects,
       output: {
         rumour: (message, own, now) => {
           const ourLeave = message.type === 'dead' && message.node === this.#self.name && this.#self.leaving

@@ -9,6 +9,7 @@ import { unreachable } from '../../src/errors.js'
 import type { SwimConfig } from '../../src/membership/config.js'
 import type { Effect, MemberEvent, Notice } from '../../src/membership/effects.js'
 import type { Envelope } from '../../src/membership/envelope.js'
+import type { SwimFeatures } from '../../src/membership/features.js'
 import { TAG_BOOT_ID, TAG_RPC_ADDRESS } from '../../src/membership/member.js'
 import { Swim } from '../../src/membership/swim.js'
 import type { ExchangeResult } from '../../src/membership/swim-contract.js'
@@ -26,6 +27,7 @@ export interface SimNodeParts {
   readonly address: HostPort
   readonly seeds: readonly string[]
   readonly config: SwimConfig
+  readonly features: SwimFeatures | undefined
   readonly envelope: Envelope
   readonly clock: VirtualClock
   readonly network: VirtualNetwork
@@ -82,6 +84,7 @@ export class SimNode implements Endpoint {
         random,
         payload: this.#registry,
         wallOffsetMs,
+        features: parts.features,
       },
       clock.now,
     )
