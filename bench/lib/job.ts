@@ -13,3 +13,17 @@ export type Answer =
   | { readonly kind: 'quiet'; readonly figures: QuietFigures }
   | { readonly kind: 'interval'; readonly figures: IntervalFigures }
   | { readonly kind: 'threshold'; readonly figures: ThresholdFigures }
+
+/** For the progress line. */
+export function describeJob(job: Job): string {
+  switch (job.kind) {
+    case 'boot':
+      return `boot of ${job.nodes} nodes, ${job.lossRate * 100} % loss`
+    case 'quiet':
+      return `${job.nodes} nodes at rest`
+    default: {
+      const { detector, concurrent, durationMs, intervalMs } = job.run
+      return `${job.kind}: ${detector}, ${concurrent} blocked for ${durationMs} ms every ${durationMs + intervalMs} ms`
+    }
+  }
+}
