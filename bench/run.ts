@@ -95,7 +95,7 @@ function parseOptions(): BenchOptions {
       kills: positive('kills', values.kills, quick ? 1 : 3),
     },
     calls: { durationMs: positive('seconds', values.seconds, quick ? 1 : 3) * 1_000, rounds: quick ? 2 : 3 },
-    sim: { sizes: quick ? [100] : [100, 1_000], slices: 6, lossRates: [0, 0.2] },
+    sim: { sizes: quick ? [100] : [100, 1_000], slices: 18, lossRates: [0, 0.2] },
     lifeguard: { grid: values.full ? 'full' : sub, processes: positive('jobs', values.jobs, availableParallelism()) },
   }
 }
