@@ -9,8 +9,10 @@ export interface SwimFeatures {
   readonly buddy: boolean
   /** A suspect is told twice more before its suspicion runs out. */
   readonly lastWord: boolean
+  /** A suspect that answers only over TCP is told there. */
+  readonly tellByTcp: boolean
   /** Whoever spreads an accusation that was refuted long ago is told so. */
   readonly corrections: boolean
 }
 
-export const ALL_FEATURES: SwimFeatures = { buddy: true, lastWord: true, corrections: true }
+export const ALL_FEATURES: SwimFeatures = { buddy: true, lastWord: true, tellByTcp: true, corrections: true }

@@ -34,6 +34,7 @@ export interface ProberParts {
   readonly outbound: Outbound
   readonly failed: (target: MemberEntry, now: number) => void
   /** A suspect answered over TCP, where it cannot be told on the ping that it is one. */
+  readonly tellByTcp: boolean
   readonly suspectAnsweredByTcp: (target: MemberEntry) => void
 }
 
@@ -94,7 +95,8 @@ export class Prober {
     if (reply?.type !== 'ack' || reply.seqNo !== probe.seqNo) return true
     probe.answeredByTcp = true
     probe.target.proven = true
-    if (probe.target.state === 'suspect') this.#parts.suspectAnsweredByTcp(probe.target)
+    const { tellByTcp, suspectAnsweredByTcp } = this.#parts
+    if (tellByTcp && probe.target.state === 'suspect') suspectAnsweredByTcp(probe.target)
     return true
   }
 

@@ -19,7 +19,7 @@ import { Healer } from './healer.js'
 import { LocalHealth } from './local-health.js'
 import { isLive, type Member, type MemberEntry, snapshotOf } from './member.js'
 import { Members } from './members.js'
-import { Outbound } from './outbound.js'
+import { Outbound, type OutboundParts } from './outbound.js'
 import type { Broadcast, PayloadHandler } from './payload.js'
 import { Pinger } from './pinger.js'
 import { Prober } from './probe.js'
@@ -71,12 +71,8 @@ export class Swim {
     this.#self = new Self(name, identity, incarnation)
     this.#members = new Members(random, config.memberMax)
     this.#health = new LocalHealth(config.awarenessMax)
-    this.#outbound = new Outbound({
-      config,
-      self: this.#self,
-      buddy: features.buddy,
-      piggyback: (target, budget) => this.#gossip.piggyback(target, budget),
-    })
+    const piggyback: OutboundParts['piggyback'] = (target, budget) => this.#gossip.piggyback(target, budget)
+    this.#outbound = new Outbound({ config, self: this.#self, buddy: features.buddy, piggyback })
     this.#verdicts = new Verdicts(this.#outbound, Math.min(VERDICT_MS_MAX, config.streamTimeoutMs / 2))
     this.#gatekeeper = this.#createGatekeeper(options)
     const answering = { members: this.#members, outbound: this.#outbound, allowance: this.#allowance }
@@ -96,7 +92,7 @@ export class Swim {
     const shared = { config, members: this.#members, health: this.#health, outbound: this.#outbound }
     const failed = (target: MemberEntry, at: number): void => this.#roster.accuse(target, at)
     const suspectAnsweredByTcp = (target: MemberEntry): void => this.#sync.heal(target)
-    const proberParts = { ...shared, self: name, failed, suspectAnsweredByTcp }
+    const proberParts = { ...shared, self: name, failed, suspectAnsweredByTcp, tellByTcp: features.tellByTcp }
     this.#prober = new Prober(proberParts, now + random() * config.probeIntervalMs)
     const count = (reason: DropReason): void => this.count(reason)
     this.#responder = new Responder({ ...shared, self: this.#self, allowance: this.#allowance, count }, now)

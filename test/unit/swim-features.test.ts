@@ -38,6 +38,17 @@ it.each([
   expect(toldSuspect(suspecting(features))).toEqual({ buddies, warnings })
 })
 
+it.each([true, false])('a suspect that answers over TCP only is shown the suspicion there: %s', (tellByTcp) => {
+  const h = new SwimHarness({ config: QUIET, features: { ...ALL_FEATURES, tellByTcp } })
+  h.settleWith('a', 'b', 'c')
+  h.answering.delete('b')
+  h.receive('a', h.suspect('b', 1, 'a'))
+  const probe = h.untilProbeOf('b')
+  h.advance(500)
+  h.answer(h.exchanges[0]!, { type: 'ack', seqNo: probe.message.seqNo, payload: new Uint8Array(0) })
+  expect(h.exchanges.length).toBe(tellByTcp ? 2 : 1)
+})
+
 it('without corrections a stale accusation is passed over in silence', () => {
   const h = new SwimHarness({ config: QUIET, features: { ...ALL_FEATURES, corrections: false } })
   h.receive('a', h.alive('a', 1), h.alive('b', 7))
