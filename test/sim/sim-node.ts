@@ -27,7 +27,7 @@ export interface SimNodeParts {
   readonly address: HostPort
   readonly seeds: readonly string[]
   readonly config: SwimConfig
-  readonly features: SwimFeatures | undefined
+  readonly features?: SwimFeatures | undefined
   readonly envelope: Envelope
   readonly clock: VirtualClock
   readonly network: VirtualNetwork
