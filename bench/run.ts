@@ -1,26 +1,36 @@
 /**
- * `npm run bench`: convergence and calls between real processes on loopback. Prints tables, writes one JSON file under
- * `bench/results/`. Exit code 1 when something that should have happened did not.
+ * `npm run bench`: convergence and calls between real processes on loopback, and by name what simulated clusters cost
+ * and the Lifeguard paper's experiments. Prints tables, writes one JSON file under `bench/results/`. Exit code 1 when
+ * something that should have happened did not.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildWorker, type WorkerProgram } from './lib/cluster.js'
+import { buildProgram, type WorkerProgram } from './lib/cluster.js'
 import { type Environment, readEnvironment } from './lib/environment.js'
+import { describeJob, type Job } from './lib/job.js'
+import { runJobs } from './lib/pool.js'
 import { Progress } from './lib/progress.js'
 import type { CallFigures } from './lib/protocol.js'
 import { type Summary, summarize } from './lib/statistics.js'
+import type { JobRunner, SuiteResult } from './lib/suite.js'
 import { figure, renderTable } from './lib/table.js'
 import { type CallsOptions, callSteps, runCalls } from './scenarios/calls.js'
 import { type ConvergenceOptions, convergenceSteps, runConvergence } from './scenarios/convergence.js'
+import { type LifeguardOptions, runLifeguardSuite } from './suites/lifeguard.js'
+import { runSimSuite, type SimSuiteOptions } from './suites/sim.js'
 
-const SUITES = ['convergence', 'calls'] as const
+const SUITES = ['convergence', 'calls', 'sim', 'lifeguard'] as const
 type Suite = (typeof SUITES)[number]
+const DEFAULT_SUITES: readonly Suite[] = ['convergence', 'calls']
 
 interface BenchOptions {
   readonly suites: readonly Suite[]
   readonly convergence: ConvergenceOptions
   readonly calls: CallsOptions
+  readonly sim: SimSuiteOptions
+  readonly lifeguard: LifeguardOptions
 }
 
 interface Results {
@@ -29,17 +39,21 @@ interface Results {
   /** Milliseconds. */
   readonly convergence: Record<string, Summary & { readonly values: readonly number[] }>
   readonly calls: Record<string, readonly CallFigures[]>
+  readonly simulated: Readonly<Partial<Record<Suite, SuiteResult>>>
   readonly misses: readonly string[]
 }
 
 const USAGE = `npm run bench -- [suite ...] [options]
-  suites        ${SUITES.join(', ')}; default all
+  suites        ${SUITES.join(', ')}; default ${DEFAULT_SUITES.join(' and ')}
   --nodes N     processes of the convergence suite (default 30)
   --profile P   lan, wan or local (default lan)
   --repeats N   joins, services and leaves measured (default 10)
   --kills N     crashes measured (default 3)
   --seconds N   length of each call measurement (default 3)
-  --quick       fewer repeats: under 90 s
+  --quick       fewer repeats: under 90 s; of sim only 100 nodes
+  --sub 96      lifeguard: 96 combinations of blocks instead of 24
+  --full        lifeguard: the paper's whole grid, 4,320 runs for each detector
+  --jobs N      lifeguard: processes (default one for each core)
 `
 
 function parseOptions(): BenchOptions {
@@ -52,6 +66,9 @@ function parseOptions(): BenchOptions {
       kills: { type: 'string' },
       seconds: { type: 'string' },
       quick: { type: 'boolean', default: false },
+      sub: { type: 'string', default: '24' },
+      full: { type: 'boolean', default: false },
+      jobs: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -59,7 +76,8 @@ function parseOptions(): BenchOptions {
     process.stdout.write(USAGE)
     process.exit(0)
   }
-  const { profile, quick } = values
+  const { profile, quick, sub } = values
+  if (sub !== '24' && sub !== '96') throw new Error(`--sub ${sub} is neither 24 nor 96`)
   if (profile !== 'lan' && profile !== 'wan' && profile !== 'local') throw new Error(`unknown profile '${profile}'`)
   const unknown = positionals.find((name) => !SUITES.includes(name as Suite))
   if (unknown !== undefined) throw new Error(`unknown suite '${unknown}'; there are ${SUITES.join(', ')}`)
@@ -69,7 +87,7 @@ function parseOptions(): BenchOptions {
     return value
   }
   return {
-    suites: positionals.length === 0 ? SUITES : (positionals as Suite[]),
+    suites: positionals.length === 0 ? DEFAULT_SUITES : (positionals as Suite[]),
     convergence: {
       nodes: positive('nodes', values.nodes, 30),
       profile,
@@ -77,6 +95,8 @@ function parseOptions(): BenchOptions {
       kills: positive('kills', values.kills, quick ? 1 : 3),
     },
     calls: { durationMs: positive('seconds', values.seconds, quick ? 1 : 3) * 1_000, rounds: quick ? 2 : 3 },
+    sim: { sizes: quick ? [100] : [100, 1_000], slices: 18, lossRates: [0, 0.2] },
+    lifeguard: { grid: values.full ? 'full' : sub, processes: positive('jobs', values.jobs, availableParallelism()) },
   }
 }
 
@@ -86,15 +106,16 @@ async function measure(program: WorkerProgram, options: BenchOptions): Promise<R
   const calls: Record<string, CallFigures[]> = {}
   const misses: string[] = []
   const steps = { convergence: convergenceSteps(options.convergence), calls: callSteps(options.calls) }
-  const progress = new Progress(options.suites.reduce((sum, suite) => sum + steps[suite], 0))
+  const has = (suite: Suite): boolean => options.suites.includes(suite)
+  const progress = new Progress((has('convergence') ? steps.convergence : 0) + (has('calls') ? steps.calls : 0))
   const step = (what: string): void => progress.step(what)
   const miss = (what: string): void => void misses.push(what)
   try {
-    if (options.suites.includes('convergence')) {
+    if (has('convergence')) {
       const record = (name: string, ms: number): void => void values.set(name, [...(values.get(name) ?? []), ms])
       await runConvergence(program, options.convergence, { step, record, miss })
     }
-    if (options.suites.includes('calls')) {
+    if (has('calls')) {
       const record = (row: string, figures: CallFigures): void => {
         calls[row] = [...(calls[row] ?? []), figures]
         if (figures.errors > 0) miss(`calls, ${row}: ${figures.errors} failed`)
@@ -108,10 +129,34 @@ async function measure(program: WorkerProgram, options: BenchOptions): Promise<R
   const convergence = Object.fromEntries(
     [...values].map(([name, list]) => [name, { ...summarize(list), values: list }]),
   )
-  return { environment, options, convergence, calls, misses }
+  const simulated = await simulate(options)
+  for (const result of Object.values(simulated)) misses.push(...result.misses)
+  return { environment, options, convergence, calls, simulated, misses }
 }
 
-function printResults({ environment, options, convergence, calls, misses }: Results): void {
+async function simulate({ suites, sim, lifeguard }: BenchOptions): Promise<Results['simulated']> {
+  if (!suites.includes('sim') && !suites.includes('lifeguard')) return {}
+  const program = await buildProgram('sim-worker')
+  const runner: JobRunner = {
+    run: async (jobs, processes) => {
+      const progress = new Progress(jobs.length)
+      const onStart = (job: Job): void => progress.step(describeJob(job))
+      const answers = await runJobs(jobs, { file: program.file, processes, onStart })
+      progress.end()
+      return answers
+    },
+  }
+  try {
+    return {
+      ...(suites.includes('sim') ? { sim: await runSimSuite(sim, runner) } : {}),
+      ...(suites.includes('lifeguard') ? { lifeguard: await runLifeguardSuite(lifeguard, runner) } : {}),
+    }
+  } finally {
+    await program.remove()
+  }
+}
+
+function printResults({ environment, options, convergence, calls, simulated, misses }: Results): void {
   const { node, cpu, cores, commit, loadBefore } = environment
   const lines = [`\nNode ${node} on ${cores} x ${cpu}, commit ${commit}, load before ${loadBefore}`]
   const rows = Object.entries(convergence).map(([name, s]) => [
@@ -138,13 +183,14 @@ function printResults({ environment, options, convergence, calls, misses }: Resu
     lines.push(renderTable(['', 'p50', 'p99', 'p99.9', 'calls/s', 'range'], callRows))
     lines.push('Closed loops: a stalled callee slows the callers down, so the tail under a fixed load would be worse.')
   }
+  for (const result of Object.values(simulated)) lines.push(...result.lines)
   for (const miss of misses) lines.push(`MISSED: ${miss}`)
   process.stdout.write(`${lines.join('\n')}\n`)
 }
 
 async function main(): Promise<void> {
   const options = parseOptions()
-  const program = await buildWorker()
+  const program = await buildProgram('worker')
   try {
     const results = await measure(program, options)
     printResults(results)

@@ -3,6 +3,8 @@
  * Knows nothing of name resolution: that belongs to the shells.
  */
 
+import { ByteCache } from './byte-cache.js'
+
 export interface HostPort {
   readonly host: string
   readonly port: number
@@ -27,8 +29,14 @@ export function formatHostPort({ host, port }: HostPort): string {
 
 /** The text of a raw address; a v4-mapped one is shown as the IPv4 it means. `undefined` unless 4 or 16 bytes. */
 export function ipFromBytes(bytes: Uint8Array): string | undefined {
+  return bytes.length === 4 || bytes.length === 16 ? known.get(bytes) : undefined
+}
+
+/** An address is named in every ping. */
+const known = new ByteCache(4_096, ipOf)
+
+function ipOf(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join('.')
-  if (bytes.length !== 16) return undefined
   if (isV4Mapped(bytes)) return bytes.subarray(12).join('.')
   const groups: string[] = []
   for (let i = 0; i < 16; i += 2) groups.push((((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0)).toString(16))

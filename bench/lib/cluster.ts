@@ -21,13 +21,13 @@ export interface WorkerProgram {
   readonly remove: () => Promise<void>
 }
 
-export async function buildWorker(): Promise<WorkerProgram> {
+export async function buildProgram(entry: 'worker' | 'sim-worker'): Promise<WorkerProgram> {
   const folder = await mkdtemp(join(tmpdir(), 'shoal-bench-'))
   const root = resolve(import.meta.dirname, '../..')
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
   await build({
     config: false,
-    entry: { worker: join(root, 'bench/worker.ts') },
+    entry: { [entry]: join(root, `bench/${entry}.ts`) },
     outDir: folder,
     format: ['esm'],
     outExtension: () => ({ js: '.mjs' }),
@@ -35,7 +35,7 @@ export async function buildWorker(): Promise<WorkerProgram> {
     silent: true,
     clean: false,
   })
-  return { file: join(folder, 'worker.mjs'), remove: () => rm(folder, { recursive: true, force: true }) }
+  return { file: join(folder, `${entry}.mjs`), remove: () => rm(folder, { recursive: true, force: true }) }
 }
 
 export class Worker {

@@ -20,6 +20,8 @@ export interface CorrectionParts {
   readonly members: Members
   readonly outbound: Outbound
   readonly allowance: Allowance
+  /** Stale accusations are answered. */
+  readonly isOn: boolean
 }
 
 export class Corrections {
@@ -37,7 +39,8 @@ export class Corrections {
     from: HostPort,
     now: number,
   ): void {
-    const entry = this.#parts.members.get(accused.node)
+    const { members, isOn } = this.#parts
+    const entry = isOn ? members.get(accused.node) : undefined
     if (entry === undefined || entry.state !== 'alive' || entry.incarnation <= accused.incarnation) return
     this.tell(from, aliveOf(entry), now)
   }

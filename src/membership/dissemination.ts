@@ -7,9 +7,12 @@
 interface Rumour {
   readonly key: string
   readonly bytes: Uint8Array
-  transmits: number
   /** Called once when the rumour is told as often as it will be; not when it was replaced or dropped. */
   readonly onSpread: (() => void) | undefined
+  transmits: number
+  /** Neighbours in its tier. */
+  previous: Rumour | undefined
+  next: Rumour | undefined
 }
 
 /** Once so many rumours in a row were too large for the rest of a packet, the packet is full enough. */
@@ -17,11 +20,33 @@ const MISSES_MAX = 32
 /** Of one queue in one packet: two queues and a message share a compound, which holds 255. */
 const PARTS_MAX = 127
 
+/** Rumours sent equally often, in the order of arrival. A linked list: every transmission moves each on to the next tier. */
+class Tier {
+  first: Rumour | undefined
+  #last: Rumour | undefined
+
+  append(rumour: Rumour): void {
+    rumour.previous = this.#last
+    rumour.next = undefined
+    if (this.#last === undefined) this.first = rumour
+    else this.#last.next = rumour
+    this.#last = rumour
+  }
+
+  remove(rumour: Rumour): void {
+    const { previous, next } = rumour
+    if (previous === undefined) this.first = next
+    else previous.next = next
+    if (next === undefined) this.#last = previous
+    else next.previous = previous
+  }
+}
+
 export class TransmitQueue {
   readonly #capacity: number
   readonly #byKey = new Map<string, Rumour>()
   /** Rumours by number of transmissions so far; each tier in the order of arrival. */
-  readonly #tiers: Map<string, Rumour>[] = []
+  readonly #tiers: Tier[] = []
   #dropped = 0
 
   constructor(capacity: number) {
@@ -40,9 +65,9 @@ export class TransmitQueue {
   add(key: string, bytes: Uint8Array, onSpread?: () => void): void {
     this.#remove(key)
     if (this.#byKey.size >= this.#capacity) this.#dropMostSent()
-    const rumour: Rumour = { key, bytes, transmits: 0, onSpread }
+    const rumour: Rumour = { key, bytes, onSpread, transmits: 0, previous: undefined, next: undefined }
     this.#byKey.set(key, rumour)
-    this.#tier(0).set(key, rumour)
+    this.#tier(0).append(rumour)
   }
 
   has(key: string): boolean {
@@ -58,7 +83,7 @@ export class TransmitQueue {
     let left = budget
     let misses = 0
     for (const tier of this.#tiers) {
-      for (const rumour of tier.values()) {
+      for (let rumour = tier.first; rumour !== undefined; rumour = rumour.next) {
         const cost = rumour.bytes.length + overhead
         if (cost <= left) {
           taken.push(rumour)
@@ -81,10 +106,10 @@ export class TransmitQueue {
   }
 
   #countTransmit(rumour: Rumour, limit: number): void {
-    this.#tier(rumour.transmits).delete(rumour.key)
+    this.#tier(rumour.transmits).remove(rumour)
     rumour.transmits++
     if (rumour.transmits < limit) {
-      this.#tier(rumour.transmits).set(rumour.key, rumour)
+      this.#tier(rumour.transmits).append(rumour)
       return
     }
     this.#byKey.delete(rumour.key)
@@ -95,23 +120,23 @@ export class TransmitQueue {
     const old = this.#byKey.get(key)
     if (old === undefined) return
     this.#byKey.delete(key)
-    this.#tier(old.transmits).delete(key)
+    this.#tier(old.transmits).remove(old)
   }
 
   #dropMostSent(): void {
     for (let i = this.#tiers.length - 1; i >= 0; i--) {
-      const oldest = this.#tiers[i]?.keys().next()
-      if (oldest === undefined || oldest.done) continue
-      this.#remove(oldest.value)
+      const oldest = this.#tiers[i]?.first
+      if (oldest === undefined) continue
+      this.#remove(oldest.key)
       this.#dropped++
       return
     }
   }
 
-  #tier(transmits: number): Map<string, Rumour> {
+  #tier(transmits: number): Tier {
     let tier = this.#tiers[transmits]
     if (tier === undefined) {
-      tier = new Map()
+      tier = new Tier()
       this.#tiers[transmits] = tier
     }
     return tier

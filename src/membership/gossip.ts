@@ -18,7 +18,7 @@ export interface GossipParts {
   readonly config: SwimConfig
   readonly members: Members
   readonly self: string
-  readonly counts: Pick<Roster, 'liveCount' | 'otherCount' | 'shoalCount'>
+  readonly counts: Pick<Roster, 'liveCount' | 'otherCount' | 'shoalCount' | 'deadCount'>
   /** Sends these messages to a member as one packet. */
   readonly send: (to: MemberEntry, parts: readonly Uint8Array[]) => void
   /** This member must prove its address before it is told more. */
@@ -29,6 +29,7 @@ export interface GossipParts {
 const USER_SHARE = 1 / 3
 /** What agents tell each other comes in bursts at most; the most often sent gives way. */
 const AGENT_MESSAGES_MAX = 1_024
+const NOTHING: readonly Uint8Array[] = []
 /** What a member may be sent besides pings before it proved its address: it may be somebody's whom a liar named. */
 export const UNPROVEN_BYTES_MAX = 4_096
 
@@ -94,7 +95,8 @@ export class Gossip {
   }
 
   /** What may ride along on a packet to `target`, at most `budget` bytes with the compound's part headers. */
-  piggyback(target: MemberEntry | undefined, budget: number): Uint8Array[] {
+  piggyback(target: MemberEntry | undefined, budget: number): readonly Uint8Array[] {
+    if (this.#queuedCount() === 0) return NOTHING
     const { config, counts } = this.#parts
     // What a dead member is told in case it lives does not use up what the living are to hear.
     const counted = target === undefined || isLive(target)
@@ -173,7 +175,8 @@ export class Gossip {
   /** The last member we lost must hear of it too: where two convicted each other, nobody else can tell them. */
   #hasListeners(now: number): boolean {
     const { counts, members } = this.#parts
-    return counts.otherCount > 0 || members.count((entry) => this.#isLost(entry, now)) > 0
+    if (counts.otherCount > 0) return true
+    return counts.deadCount > 0 && members.count((entry) => this.#isLost(entry, now)) > 0
   }
 
   #isLost(entry: MemberEntry, now: number): boolean {
@@ -181,10 +184,10 @@ export class Gossip {
   }
 
   #targets(now: number): MemberEntry[] {
-    const { config, members, self } = this.#parts
+    const { config, members, self, counts } = this.#parts
     const listens = (entry: MemberEntry): boolean => entry.name !== self && isLive(entry) && members.trusts(entry)
     const targets = members.nextToTell(config.gossipNodes, listens)
-    targets.push(...members.pick(1, (entry) => this.#isLost(entry, now)))
+    if (counts.deadCount > 0) targets.push(...members.pick(1, (entry) => this.#isLost(entry, now)))
     // In a mixed cluster the user messages need a fan-out of their own.
     const widen = (isMeant: (entry: MemberEntry) => boolean): void => {
       const missing = config.gossipNodes - targets.filter(isMeant).length

@@ -63,7 +63,7 @@ export class Healer {
   #tryOne(now: number): void {
     const { members, roster, sync, random } = this.#parts
     const isDead = (entry: MemberEntry): boolean => entry.state === 'dead'
-    const deadCount = members.count(isDead)
+    const { deadCount } = roster
     if (deadCount === 0 || random() * Math.max(1, roster.liveCount) >= deadCount) return
     const [entry] = members.pick(1, isDead)
     if (entry === undefined) return

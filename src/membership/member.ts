@@ -107,7 +107,7 @@ export function adoptIdentity(entry: MemberEntry, identity: Identity): void {
   entry.port = identity.port
   entry.host = ipFromBytes(identity.addr) ?? ''
   entry.meta = identity.meta
-  entry.tags = Object.freeze(decodeTags(identity.meta))
+  entry.tags = decodeTags(identity.meta)
   entry.vsn = identity.vsn
   entry.snapshot = undefined
 }

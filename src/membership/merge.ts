@@ -9,10 +9,10 @@ import { type PushNodeState, WIRE_STATE } from './wire/messages.js'
 /** Takes in a peer's whole list; `self` is whose suspicion it is. */
 export function mergeList(nodes: readonly PushNodeState[], roster: Roster, self: string, now: number): void {
   for (const node of nodes) {
-    const { name, incarnation } = node
+    const { name, incarnation, addr, port, meta, vsn } = node
     switch (node.state) {
       case WIRE_STATE.alive:
-        roster.handleAlive({ type: 'alive', node: name, ...node }, now)
+        roster.handleAlive({ type: 'alive', node: name, incarnation, addr, port, meta, vsn }, now)
         break
       case WIRE_STATE.left:
         roster.handleDead({ type: 'dead', node: name, incarnation, from: name }, now)

@@ -14,6 +14,8 @@ import type { PacketMessage, Ping, Source } from './wire/messages.js'
 export interface OutboundParts {
   readonly config: SwimConfig
   readonly self: Self
+  /** A suspect is told of the suspicion with the ping. */
+  readonly buddy: boolean
   readonly piggyback: (target: MemberEntry | undefined, budget: number) => readonly Uint8Array[]
 }
 
@@ -46,7 +48,7 @@ export class Outbound {
   sendPing(target: MemberEntry, seqNo: number): void {
     const { name: node, incarnation, state } = target
     const ping: Ping = { type: 'ping', seqNo, node, source: this.source() }
-    if (state !== 'suspect') {
+    if (state !== 'suspect' || !this.#parts.buddy) {
       this.sendMessage(target, ping, target)
       return
     }

@@ -34,6 +34,7 @@ export interface ProberParts {
   readonly outbound: Outbound
   readonly failed: (target: MemberEntry, now: number) => void
   /** A suspect answered over TCP, where it cannot be told on the ping that it is one. */
+  readonly tellByTcp: boolean
   readonly suspectAnsweredByTcp: (target: MemberEntry) => void
 }
 
@@ -96,8 +97,9 @@ export class Prober {
     this.#tcpPings.delete(exchange)
     if (reply?.type !== 'ack' || reply.seqNo !== probe.seqNo) return true
     probe.answeredByTcp = true
-    this.#parts.members.prove(probe.target)
-    if (probe.target.state === 'suspect') this.#parts.suspectAnsweredByTcp(probe.target)
+    const { members, tellByTcp, suspectAnsweredByTcp } = this.#parts
+    members.prove(probe.target)
+    if (tellByTcp && probe.target.state === 'suspect') suspectAnsweredByTcp(probe.target)
     return true
   }
 

@@ -16,6 +16,7 @@ import type { Members } from './members.js'
 import { INCARNATION_MAX, mayMove, supersedes } from './precedence.js'
 import type { Self } from './self.js'
 import { Suspicion, suspicionLimits } from './suspicion.js'
+import { Suspicions } from './suspicions.js'
 import type { Alive, Dead, Suspect } from './wire/messages.js'
 
 export interface RosterOutput {
@@ -39,6 +40,8 @@ export interface RosterParts {
   readonly members: Members
   readonly self: Self
   readonly health: LocalHealth
+  /** Suspects are told before their time is over. */
+  readonly warnsSuspects: boolean
   readonly output: RosterOutput
 }
 
@@ -48,17 +51,19 @@ export class Roster {
   readonly #self: Self
   readonly #health: LocalHealth
   readonly #output: RosterOutput
-  readonly #suspicions = new Map<string, Suspicion>()
+  readonly #suspicions: Suspicions
   readonly #admission: Admission
   #liveCount = 0
   #shoalCount = 0
+  #deadCount = 0
 
-  constructor({ config, members, self, health, output }: RosterParts) {
+  constructor({ config, members, self, health, warnsSuspects, output }: RosterParts) {
     this.#config = config
     this.#members = members
     this.#self = self
     this.#health = health
     this.#output = output
+    this.#suspicions = new Suspicions(config.probeIntervalMs, warnsSuspects)
     this.#admission = new Admission({ config, members, self: self.name })
   }
 
@@ -82,6 +87,11 @@ export class Roster {
     return this.#members.isFlooded ? Math.min(this.#liveCount, this.#members.verifiedCount) : this.#liveCount
   }
 
+  /** Members that failed and did not say goodbye. */
+  get deadCount(): number {
+    return this.#deadCount
+  }
+
   get suspicionCount(): number {
     return this.#suspicions.size
   }
@@ -91,6 +101,7 @@ export class Roster {
     const alive = this.#self.toAlive()
     const entry = createEntry(this.#self.name, alive, now)
     this.#members.add(entry)
+    this.#deadCount++ // as every new row, until it enters its first state
     this.#members.verify(entry)
     this.#becomeAlive(entry, alive, now)
     this.#output.rumour(alive, true, now)
@@ -144,7 +155,7 @@ export class Roster {
     if (suspicion === undefined) {
       this.#becomeSuspect(entry, suspect, now)
       this.#output.rumour(suspect, false, now)
-    } else if (suspicion.confirm(suspect.from)) this.#output.rumour(suspect, false, now)
+    } else if (this.#suspicions.confirm(suspicion, suspect.from)) this.#output.rumour(suspect, false, now)
   }
 
   handleDead(dead: Dead, now: number): void {
@@ -218,38 +229,33 @@ export class Roster {
 
   /** When the next suspicion runs out, or its suspect is to be warned. */
   nextDeadline(): number | undefined {
-    let next: number | undefined
-    for (const suspicion of this.#suspicions.values()) {
-      const at = suspicion.nextAt(this.#config.probeIntervalMs)
-      if (next === undefined || at < next) next = at
-    }
-    return next
+    return this.#suspicions.nextDeadline()
   }
 
   handleTimeout(now: number): void {
     for (const entry of this.#members.takeUntold()) {
       if (isLive(entry)) this.#output.rumour(aliveOf(entry), false, now)
     }
-    for (const [name, suspicion] of this.#suspicions) {
+    for (const { name, what } of this.#suspicions.takeDue(now)) {
       const entry = this.#members.get(name)
       if (entry === undefined) continue
-      const { incarnation } = entry
-      const from = this.#self.name
-      if (suspicion.deadlineAt <= now) this.#dead({ type: 'dead', node: name, incarnation, from }, now)
-      else if (suspicion.takeWarning(this.#config.probeIntervalMs, now)) {
-        this.#output.warn(entry, { type: 'suspect', node: name, incarnation, from })
-      }
+      const accusation = { node: name, incarnation: entry.incarnation, from: this.#self.name }
+      if (what === 'end') this.#dead({ type: 'dead', ...accusation }, now)
+      else this.#output.warn(entry, { type: 'suspect', ...accusation })
     }
   }
 
   /** Time in which we were deaf convicts nobody. */
   extendSuspicions(ms: number): void {
-    for (const suspicion of this.#suspicions.values()) suspicion.extend(ms)
+    this.#suspicions.extend(ms)
   }
 
   /** Forgets members that have been dead or left for long. */
   reap(now: number): void {
-    for (const entry of this.#admission.reap(now)) this.#output.event('reap', entry, now)
+    for (const entry of this.#admission.reap(now)) {
+      this.#uncount(entry)
+      this.#output.event('reap', entry, now)
+    }
   }
 
   #isSane(incarnation: number): boolean {
@@ -268,6 +274,7 @@ export class Roster {
     switch (admitted.type) {
       case 'new':
         if (admitted.evicted !== undefined) this.#dismiss(admitted.evicted, now)
+        this.#deadCount++
         return admitted.entry
       case 'ended': {
         // Whoever lives at that address learns what it has to exceed; the dead do not mind.
@@ -378,6 +385,7 @@ export class Roster {
     if (entry.state !== state) entry.stateAt = now
     entry.state = state
     entry.snapshot = undefined
+    if (state === 'dead') this.#deadCount++
     if (!isLive(entry)) return
     this.#liveCount++
     if (isShoalNode(entry)) this.#shoalCount++
@@ -385,6 +393,7 @@ export class Roster {
 
   /** Takes the entry out of the counts before it changes; `#enter` counts it again. */
   #uncount(entry: MemberEntry): void {
+    if (entry.state === 'dead') this.#deadCount--
     if (!isLive(entry)) return
     this.#liveCount--
     if (isShoalNode(entry)) this.#shoalCount--

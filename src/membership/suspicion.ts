@@ -19,7 +19,8 @@ export function suspicionLimits(
   },
   members: number,
 ): SuspicionLimits {
-  const wanted = config.suspicionMult - 2
+  // Where the longest is the shortest there is nothing to wait for.
+  const wanted = config.suspicionMaxTimeoutMult > 1 ? config.suspicionMult - 2 : 0
   const minMs = suspicionTimeoutMs(config.suspicionMult, members, config.probeIntervalMs)
   return { confirmations: members - 2 < wanted ? 0 : wanted, minMs, maxMs: minMs * config.suspicionMaxTimeoutMult }
 }
@@ -38,6 +39,7 @@ export class Suspicion {
   readonly #limits: SuspicionLimits
   readonly #accusers: Set<string>
   #startedAt: number
+  #deadlineAt: number
   #warnings = 0
 
   /** `accuser` raised it and therefore confirms nothing. */
@@ -45,11 +47,12 @@ export class Suspicion {
     this.#limits = limits
     this.#accusers = new Set([accuser])
     this.#startedAt = now
+    this.#deadlineAt = now + suspicionTotalMs(0, limits)
   }
 
   /** When the suspect is to be declared dead, as things stand. */
   get deadlineAt(): number {
-    return this.#startedAt + suspicionTotalMs(this.#accusers.size - 1, this.#limits)
+    return this.#deadlineAt
   }
 
   /** When there is something to do: a warning, or the end. */
@@ -68,11 +71,13 @@ export class Suspicion {
   confirm(accuser: string): boolean {
     if (this.#accusers.size - 1 >= this.#limits.confirmations || this.#accusers.has(accuser)) return false
     this.#accusers.add(accuser)
+    this.#deadlineAt = this.#startedAt + suspicionTotalMs(this.#accusers.size - 1, this.#limits)
     return true
   }
 
   /** Time in which we could not listen does not count against the suspect. */
   extend(ms: number): void {
     this.#startedAt += ms
+    this.#deadlineAt += ms
   }
 }

@@ -1,6 +1,7 @@
 /** What the machine is made of and what is read from it: the shapes that its driver, its tests and the simulator share. */
 import type { Random } from '../random.js'
 import type { SwimConfig } from './config.js'
+import type { SwimFeatures } from './features.js'
 import type { Identity } from './member.js'
 import type { PayloadHandler } from './payload.js'
 import type { StreamMessage, WireDrop } from './wire/messages.js'
@@ -21,6 +22,8 @@ export interface SwimOptions {
   readonly isAllowed?: ((host: string) => boolean) | undefined
   /** Wall clock minus monotonic clock, in ms: only for what users are shown. */
   readonly wallOffsetMs: number
+  /** Left out except in experiments. @internal */
+  readonly features?: SwimFeatures | undefined
 }
 
 export type DropReason =
@@ -43,6 +46,8 @@ export type ExchangeResult =
 
 export interface SwimStats {
   readonly healthScore: number
+  /** Members in the table, whatever their state. */
+  readonly members: number
   readonly live: number
   readonly suspicions: number
   readonly queued: { readonly rumours: number; readonly userMessages: number; readonly dropped: number }

@@ -12,13 +12,14 @@ import type { SwimConfig } from './config.js'
 import { Contest, type NameContest } from './contest.js'
 import { Corrections } from './corrections.js'
 import type { Effect, MemberEventType } from './effects.js'
+import { ALL_FEATURES } from './features.js'
 import { Gatekeeper } from './gatekeeper.js'
 import { Gossip } from './gossip.js'
 import { Healer } from './healer.js'
 import { LocalHealth } from './local-health.js'
 import { isLive, type Member, type MemberEntry, snapshotOf } from './member.js'
 import { Members } from './members.js'
-import { Outbound } from './outbound.js'
+import { Outbound, type OutboundParts } from './outbound.js'
 import type { Broadcast, PayloadHandler } from './payload.js'
 import { Pinger } from './pinger.js'
 import { Prober } from './probe.js'
@@ -63,23 +64,20 @@ export class Swim {
   #hasLeft = false
 
   constructor(options: SwimOptions, now: number) {
-    const { config, name, identity, incarnation, random, payload } = options
+    const { config, name, identity, incarnation, random, payload, features = ALL_FEATURES } = options
     this.#config = config
     this.#wallOffsetMs = options.wallOffsetMs
     this.#payload = payload
     this.#self = new Self(name, identity, incarnation)
     this.#members = new Members(random, config.memberMax)
     this.#health = new LocalHealth(config.awarenessMax)
-    this.#outbound = new Outbound({
-      config,
-      self: this.#self,
-      piggyback: (target, budget) => this.#gossip.piggyback(target, budget),
-    })
+    const piggyback: OutboundParts['piggyback'] = (target, budget) => this.#gossip.piggyback(target, budget)
+    this.#outbound = new Outbound({ config, self: this.#self, buddy: features.buddy, piggyback })
     this.#verdicts = new Verdicts(this.#outbound, Math.min(VERDICT_MS_MAX, config.streamTimeoutMs / 2))
     this.#gatekeeper = this.#createGatekeeper(options)
     const answering = { members: this.#members, outbound: this.#outbound, allowance: this.#allowance }
-    this.#corrections = new Corrections(answering, now)
-    this.#roster = this.#createRoster()
+    this.#corrections = new Corrections({ ...answering, isOn: features.corrections }, now)
+    this.#roster = this.#createRoster(features.lastWord)
     this.#gossip = this.#createGossip(now)
     this.#users = new UserMessages({
       config,
@@ -94,7 +92,7 @@ export class Swim {
     const shared = { config, members: this.#members, health: this.#health, outbound: this.#outbound }
     const failed = (target: MemberEntry, at: number): void => this.#roster.accuse(target, at)
     const suspectAnsweredByTcp = (target: MemberEntry): void => this.#sync.heal(target)
-    const proberParts = { ...shared, self: name, failed, suspectAnsweredByTcp }
+    const proberParts = { ...shared, self: name, failed, suspectAnsweredByTcp, tellByTcp: features.tellByTcp }
     this.#prober = new Prober(proberParts, now + random() * config.probeIntervalMs)
     const count = (reason: DropReason): void => this.count(reason)
     this.#responder = new Responder({ ...shared, self: this.#self, allowance: this.#allowance, count }, now)
@@ -271,6 +269,7 @@ export class Swim {
   stats(): SwimStats {
     return {
       healthScore: this.#health.score,
+      members: this.#members.size,
       live: this.#roster.liveCount,
       suspicions: this.#roster.suspicionCount,
       queued: this.#gossip.queued,
@@ -349,12 +348,13 @@ export class Swim {
     if (this.#self.leaving && this.#roster.otherCount === 0) this.#becomeLeft()
   }
 
-  #createRoster(): Roster {
+  #createRoster(warnsSuspects: boolean): Roster {
     return new Roster({
       config: this.#config,
       members: this.#members,
       self: this.#self,
       health: this.#health,
+      warnsSuspects,
       output: {
         rumour: (message, own, now) => {
           const ourLeave = message.type === 'dead' && message.node === this.#self.name && this.#self.leaving

@@ -3,6 +3,7 @@
  * and allocates no more than the bytes justify. What the fields may hold is parse.ts's affair.
  */
 import { Decoder, Encoder } from '@msgpack/msgpack'
+import { ByteCache } from '../byte-cache.js'
 import { unreachable } from '../errors.js'
 import { isShoalPayload, PAYLOAD_MAGIC } from '../membership/payload.js'
 import type { DigestEntry, RecordSet, RegistryMessage, Removal } from './messages.js'
@@ -19,6 +20,11 @@ export const PAYLOAD_BYTES_MAX: number = 32 * 1024 * 1024
 // message, sets, set, records, record, then meta
 const DEPTH_MAX = 6 + RECORD_LIMITS.metaDepthMax
 const COUNT_MAX = 65_536
+
+/** A change comes from many peers, byte for byte the same: it is decoded once. */
+const gossiped = new ByteCache(4_096, decodeKnown)
+/** No packet holds more. */
+const GOSSIPED_BYTES_MAX = 1_500
 
 const encoder = new Encoder({ maxDepth: DEPTH_MAX + 1 })
 const decoder = new Decoder({
@@ -42,6 +48,11 @@ export function encodeMessage(message: RegistryMessage): Uint8Array {
 export function decodeMessage(bytes: Uint8Array): RegistryMessage | undefined {
   const kind = kindOf(bytes)
   if (kind === undefined || bytes.length > PAYLOAD_BYTES_MAX) return undefined
+  const isGossiped = (kind === 'change' || kind === 'announce') && bytes.length <= GOSSIPED_BYTES_MAX
+  return isGossiped ? gossiped.get(bytes) : decodeKnown(bytes)
+}
+
+function decodeKnown(bytes: Uint8Array): RegistryMessage | undefined {
   if (!isSoundMsgpack(bytes, HEADER_BYTES, DEPTH_MAX)) return undefined
   let body: unknown
   try {
@@ -49,7 +60,8 @@ export function decodeMessage(bytes: Uint8Array): RegistryMessage | undefined {
   } catch {
     return undefined // a limit of the decoder, or a key it refuses; the caller counts it
   }
-  return parseMessage(kind, body)
+  const kind = kindOf(bytes)
+  return kind === undefined ? undefined : parseMessage(kind, body)
 }
 
 /** The bytes that a record, or a removal, takes up in a change. */

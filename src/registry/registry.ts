@@ -78,6 +78,7 @@ export class Registry implements PayloadHandler {
   /** Members known when our news was last sent. */
   #toldCount = 1
   #rivalBootId: string | undefined
+  #lastState: { readonly bytes: Uint8Array; readonly message: RegistryMessage } | undefined
 
   constructor(options: RegistryOptions) {
     const { node, bootId, rpcAddress, random, packetBytesMax = 1_200, recentMs = 10_000 } = options
@@ -170,14 +171,14 @@ export class Registry implements PayloadHandler {
   localState(remote: Uint8Array | undefined): Uint8Array {
     const digest = this.#digest()
     if (remote === undefined) return encodeMessage({ kind: 'digest', digest })
-    const message = remote.length === 0 ? undefined : this.#decode(remote)
+    const message = remote.length === 0 ? undefined : this.#decodeState(remote)
     const known = message?.kind === 'digest' ? message.digest : []
     return encodeMessage({ kind: 'state', digest, sets: this.#lacking(known) })
   }
 
   /** Only a responder's answer holds records and calls for the rest; an initiator's digest is taken note of. */
   mergeState(bytes: Uint8Array): Uint8Array | undefined {
-    const message = this.#decode(bytes)
+    const message = this.#decodeState(bytes)
     if (message === undefined) return undefined
     if (message.kind !== 'digest' && message.kind !== 'state') {
       this.#drops.misplaced++
@@ -275,6 +276,16 @@ export class Registry implements PayloadHandler {
     this.#hasOwnNews = true
     const touched = [...change.records, ...change.removed].map((each) => each.service)
     this.#view.touch(this.#own.held, touched)
+  }
+
+  /** A peer's state is read twice, first to answer it and then to take it in; both are handed the same bytes. */
+  #decodeState(bytes: Uint8Array): RegistryMessage | undefined {
+    const last = this.#lastState
+    this.#lastState = undefined
+    if (last?.bytes === bytes) return last.message
+    const message = this.#decode(bytes)
+    if (message !== undefined) this.#lastState = { bytes, message }
+    return message
   }
 
   #decode(bytes: Uint8Array): RegistryMessage | undefined {

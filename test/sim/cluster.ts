@@ -5,6 +5,7 @@
 import { formatHostPort, type HostPort } from '../../src/address.js'
 import { type Profile, resolveSwimConfig, type SwimConfig } from '../../src/membership/config.js'
 import { Envelope } from '../../src/membership/envelope.js'
+import type { SwimFeatures } from '../../src/membership/features.js'
 import { type Random, randomInt, seededRandom } from '../../src/random.js'
 import type { ClusterSnapshot, NodeSnapshot, Observation, Observer } from './observation.js'
 import { SimNode } from './sim-node.js'
@@ -17,6 +18,8 @@ export interface ClusterOptions {
   readonly seed: number
   readonly profile?: Profile
   readonly tuning?: Partial<SwimConfig>
+  /** For experiments that leave parts of the detector out. */
+  readonly features?: SwimFeatures
   readonly conditions?: Partial<Conditions>
   /** Observe every change of every view, also those that no event tells of: for small clusters. */
   readonly everyChange?: boolean
@@ -55,6 +58,7 @@ export class Cluster {
   readonly config: SwimConfig
   /** For the choices of schedules and scenarios. */
   readonly random: Random
+  readonly #features: SwimFeatures | undefined
   readonly #seed: number
   readonly #options: ClusterOptions
   readonly #slots: Slot[] = []
@@ -75,6 +79,7 @@ export class Cluster {
     const overhead = Math.max(...Array.from(envelopes.values(), (envelope) => envelope.overhead))
     const profile = resolveSwimConfig(options.profile ?? 'lan', options.tuning)
     this.config = { ...profile, packetBytesMax: profile.packetBytesMax - overhead }
+    this.#features = options.features
     this.#seed = options.seed
     this.random = seededRandom(options.seed)
     this.network = new VirtualNetwork({
@@ -167,6 +172,7 @@ export class Cluster {
       address: slot.address,
       seeds: () => this.#seedsOf(index, lives),
       config: this.config,
+      features: this.#features,
       envelope: slot.envelope,
       clock: this.clock,
       network: this.network,

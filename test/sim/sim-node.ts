@@ -9,6 +9,7 @@ import { unreachable } from '../../src/errors.js'
 import type { SwimConfig } from '../../src/membership/config.js'
 import type { Effect, MemberEvent, Notice } from '../../src/membership/effects.js'
 import type { Envelope } from '../../src/membership/envelope.js'
+import type { SwimFeatures } from '../../src/membership/features.js'
 import { TAG_BOOT_ID, TAG_RPC_ADDRESS } from '../../src/membership/member.js'
 import { Swim } from '../../src/membership/swim.js'
 import type { ExchangeResult } from '../../src/membership/swim-contract.js'
@@ -30,6 +31,7 @@ export interface SimNodeParts {
   /** Looked up again at each pass, as names are. */
   readonly seeds: () => readonly string[]
   readonly config: SwimConfig
+  readonly features?: SwimFeatures | undefined
   readonly envelope: Envelope
   readonly clock: VirtualClock
   readonly network: VirtualNetwork
@@ -111,6 +113,7 @@ export class SimNode implements Endpoint {
         random,
         payload: this.#registry,
         wallOffsetMs: parts.wallOffsetMs(),
+        features: parts.features,
       },
       this.#now(),
     )
@@ -288,9 +291,10 @@ export class SimNode implements Endpoint {
 
   stats(): NodeStats {
     const { drops, nodes } = this.#registry.inspect()
+    const swim = this.#swim.stats()
     return {
-      swim: this.#swim.stats(),
-      members: Math.max(nodes, this.#swim.members().length),
+      swim,
+      members: Math.max(nodes, swim.members),
       registryDrops: drops.foreign + drops.malformed + drops.misplaced + drops.tooLarge,
     }
   }

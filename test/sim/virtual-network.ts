@@ -84,6 +84,10 @@ export class VirtualNetwork {
   /** Hosts that are gone with their process: nobody refuses a connection there. */
   readonly #silent = new Set<string>()
   readonly #cuts = new Set<Cut>()
+  /** What waits at blocked addresses, in order. */
+  readonly #held = new Map<string, (() => void)[]>()
+  /** The text of each address, made once: every packet names two. */
+  readonly #texts = new Map<string, Map<number, string>>()
   /** The order of packets is watched at one address only: it takes a look-up for each. */
   #watched: string | undefined
   readonly #lastArrival = new Map<string, number>()
@@ -111,9 +115,27 @@ export class VirtualNetwork {
     return () => this.#cuts.delete(cut)
   }
 
+  /**
+   * Whatever is sent at this address, or arrives at it, waits until the returned function is called, and then passes in
+   * order. The process behind it runs on: Lifeguard's anomaly.
+   */
+  block(address: string): () => void {
+    if (!this.#held.has(address)) this.#held.set(address, [])
+    return () => {
+      const held = this.#held.get(address) ?? []
+      this.#held.delete(address)
+      for (const pass of held) pass()
+    }
+  }
+
   send(from: HostPort, to: HostPort, bytes: Uint8Array): void {
+    this.#pass(this.#textOf(from), () => this.#send(from, to, bytes))
+  }
+
+  #send(from: HostPort, to: HostPort, bytes: Uint8Array): void {
     const { random, onPacket } = this.#parts
-    const [source, target] = [formatHostPort(from), formatHostPort(to)]
+    const source = this.#textOf(from)
+    const target = this.#textOf(to)
     this.counts.packets++
     this.counts.bytes += bytes.length
     onPacket(source, target, bytes)
@@ -130,6 +152,10 @@ export class VirtualNetwork {
 
   /** Connect, request, reply. `done` is called once, at the latest when both time limits have passed. */
   exchange(request: StreamRequest): void {
+    this.#pass(formatHostPort(request.from), () => this.#exchange(request))
+  }
+
+  #exchange(request: StreamRequest): void {
     this.counts.streams++
     const { clock } = this.#parts
     let ended = false
@@ -137,7 +163,7 @@ export class VirtualNetwork {
       if (ended) return
       ended = true
       if (!result.ok) this.counts.streamFailures++
-      request.done(result)
+      this.#pass(formatHostPort(request.from), () => request.done(result))
     }
     const connectMs = Math.min(CONNECT_TIMEOUT_MS, request.timeoutMs)
     const connectBy = clock.now + connectMs
@@ -161,15 +187,16 @@ export class VirtualNetwork {
     const until = clock.now + request.timeoutMs
     clock.at(until, () => finish({ ok: false, error: `no reply within ${Math.round(request.timeoutMs)} ms` }))
     const limits = { rtoMs: SEGMENT_RTO_MS, until }
-    const answered = (reply: Uint8Array | undefined): void =>
+    const answer = (reply: Uint8Array | undefined): void =>
       this.#oneWay(target, source, limits, () => {
         if (reply !== undefined) finish(request.decode(reply))
         else if (request.expectReply) finish({ ok: false, error: 'closed without a reply' })
         else finish({ ok: true, message: undefined })
       })
+    const answered = (reply: Uint8Array | undefined): void => this.#pass(target, () => answer(reply))
     this.#oneWay(source, target, limits, () => {
-      if (this.#endpoints.get(target) === endpoint) endpoint.accept(request.bytes, request.from, answered)
-      else finish({ ok: false, error: 'connection reset' })
+      if (this.#endpoints.get(target) !== endpoint) finish({ ok: false, error: 'connection reset' })
+      else this.#pass(target, () => endpoint.accept(request.bytes, request.from, answered))
     })
   }
 
@@ -180,7 +207,7 @@ export class VirtualNetwork {
     clock.at(at, () => {
       const endpoint = this.#endpoints.get(target)
       if (endpoint === undefined) this.counts.undelivered++
-      else endpoint.receive(bytes, from)
+      else this.#pass(target, () => endpoint.receive(bytes, from))
     })
   }
 
@@ -211,6 +238,27 @@ export class VirtualNetwork {
 
   #passes(from: string, to: string): boolean {
     return !this.#isCut(from, to) && this.#parts.random() >= this.conditions.lossRate
+  }
+
+  /** At once, or when the address is no longer blocked. */
+  #pass(address: string, run: () => void): void {
+    const held = this.#held.size === 0 ? undefined : this.#held.get(address)
+    if (held === undefined) run()
+    else held.push(run)
+  }
+
+  #textOf(address: HostPort): string {
+    let ports = this.#texts.get(address.host)
+    if (ports === undefined) {
+      ports = new Map()
+      this.#texts.set(address.host, ports)
+    }
+    let text = ports.get(address.port)
+    if (text === undefined) {
+      text = formatHostPort(address)
+      ports.set(address.port, text)
+    }
+    return text
   }
 
   #isCut(from: string, to: string): boolean {

@@ -6,6 +6,7 @@ import { formatHostPort, type HostPort, ipToBytes } from '../../src/address.js'
 import { EMPTY_BYTES, utf8Decode, utf8Encode } from '../../src/bytes.js'
 import { PROFILES, type SwimConfig } from '../../src/membership/config.js'
 import type { Effect, MemberEvent, Notice, Question } from '../../src/membership/effects.js'
+import type { SwimFeatures } from '../../src/membership/features.js'
 import { type Broadcast, PAYLOAD_MAGIC, type PayloadHandler, type Verdict } from '../../src/membership/payload.js'
 import { Swim } from '../../src/membership/swim.js'
 import type { SwimOptions } from '../../src/membership/swim-contract.js'
@@ -53,6 +54,7 @@ export interface HarnessOptions {
   readonly incarnation?: number
   readonly tags?: Readonly<Record<string, string>>
   readonly payload?: PayloadHandler
+  readonly features?: SwimFeatures
   readonly seed?: number
   readonly amongSerf?: boolean
   readonly asks?: SwimOptions['asks']
@@ -85,10 +87,10 @@ export class SwimHarness {
   readonly #hosts = new Map<string, string>([['me', '10.0.0.1']])
 
   constructor(given: HarnessOptions = {}) {
-    const { config, incarnation = 100, tags, payload, seed = 1, amongSerf = false, asks, isAllowed } = given
+    const { config, incarnation = 100, tags, payload, features, seed = 1, amongSerf = false, asks, isAllowed } = given
     this.config = { ...PROFILES.lan, ...config }
     const meta = tags === undefined ? EMPTY_BYTES : encodeTags(tags)
-    const options = { config: this.config, name: 'me', incarnation, payload, random: seededRandom(seed) }
+    const options = { config: this.config, name: 'me', incarnation, payload, features, random: seededRandom(seed) }
     const identity = { addr: Uint8Array.of(10, 0, 0, 1), port: PORT, meta, vsn: VSN }
     const hooks = asks === undefined ? {} : { asks }
     this.swim = new Swim({ ...options, ...hooks, isAllowed, amongSerf, identity, wallOffsetMs: 0 }, this.now)

@@ -186,6 +186,7 @@ it('a peer of an old protocol gets no TCP ping and is asked for no nack', () => 
   h.receive('b', h.alive('b', 1, old))
   h.settle('a')
   h.untilProbeOf('b')
+  h.clear() // an earlier probe may have asked as well
   h.advance(600)
   expect(h.exchanges).toEqual([])
   expect(h.sent('indirectPing').map(({ message }) => message.nack)).toEqual([false])

@@ -1,5 +1,6 @@
 /** Several messages in one packet: `07 | count | length x count | bodies`. Knows nothing of what the parts are. */
 import { MESSAGE_TYPE } from './messages.js'
+import { newBytes } from './own-bytes.js'
 
 /** Type byte and count. */
 export const COMPOUND_HEADER_BYTES = 2
@@ -16,13 +17,14 @@ export function encodeCompound(parts: readonly Uint8Array[]): Uint8Array {
   let at = COMPOUND_HEADER_BYTES + parts.length * COMPOUND_PART_BYTES
   let total = at
   for (const part of parts) total += part.length
-  const packet = new Uint8Array(total)
+  const packet = newBytes(total)
   packet[0] = MESSAGE_TYPE.compound
   packet[1] = parts.length
-  for (const [i, part] of parts.entries()) {
+  let lengthAt = COMPOUND_HEADER_BYTES
+  for (const part of parts) {
     if (part.length > PART_BYTES_MAX) throw new RangeError(`a part of ${part.length} bytes in a compound`)
-    packet[COMPOUND_HEADER_BYTES + 2 * i] = part.length >> 8
-    packet[COMPOUND_HEADER_BYTES + 2 * i + 1] = part.length
+    packet[lengthAt++] = part.length >> 8
+    packet[lengthAt++] = part.length
     packet.set(part, at)
     at += part.length
   }
@@ -30,25 +32,27 @@ export function encodeCompound(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 export interface CompoundParts {
-  /** Views of the packet. */
-  readonly parts: readonly Uint8Array[]
+  /** Where the first part begins. */
+  readonly start: number
+  /** Where each part that arrived whole ends and the next one begins. */
+  readonly ends: readonly number[]
   /** Parts that were announced but lie beyond the end. */
   readonly missing: number
 }
 
-/** The parts that arrived whole; `undefined` when not even the lengths did. `packet` begins with the type byte. */
-export function decodeCompound(packet: Uint8Array): CompoundParts | undefined {
-  const count = packet[1]
-  if (count === undefined) return undefined
-  let at = COMPOUND_HEADER_BYTES + count * COMPOUND_PART_BYTES
-  if (at > packet.length) return undefined
-  const parts: Uint8Array[] = []
+/** The compound that lies between `from`, where its type byte is, and `to`; `undefined` when not even the lengths arrived. */
+export function decodeCompound(packet: Uint8Array, from: number, to: number): CompoundParts | undefined {
+  if (to - from < COMPOUND_HEADER_BYTES) return undefined
+  const count = packet[from + 1] as number
+  const start = from + COMPOUND_HEADER_BYTES + count * COMPOUND_PART_BYTES
+  if (start > to) return undefined
+  const ends: number[] = []
+  let at = start
   for (let i = 0; i < count; i++) {
-    const lengthAt = COMPOUND_HEADER_BYTES + i * COMPOUND_PART_BYTES
-    const end = at + ((packet[lengthAt] as number) << 8) + (packet[lengthAt + 1] as number)
-    if (end > packet.length) return { parts, missing: count - i }
-    parts.push(packet.subarray(at, end))
-    at = end
+    const lengthAt = from + COMPOUND_HEADER_BYTES + i * COMPOUND_PART_BYTES
+    at += ((packet[lengthAt] as number) << 8) + (packet[lengthAt + 1] as number)
+    if (at > to) return { start, ends, missing: count - i }
+    ends.push(at)
   }
-  return { parts, missing: 0 }
+  return { start, ends, missing: 0 }
 }

@@ -23,78 +23,90 @@ const INFLATIONS_MAX = 8
  */
 export const PARTS_MAX = 1_024
 
+/** One for all: decoding is synchronous, so no two records are in it at once. */
+const reader = new MsgpackReader()
+
 /** The values own their bytes: the packet's buffer may be reused. */
 export function decodePacket(bytes: Uint8Array): DecodedPacket {
   const decoder = new PacketDecoder()
-  if (bytes[0] !== MESSAGE_TYPE.crc) decoder.part(bytes, 0)
+  if (bytes[0] !== MESSAGE_TYPE.crc) decoder.part({ bytes, start: 0, end: bytes.length }, 0)
   else if (bytes.length < CRC_HEADER_BYTES) decoder.drops.push('truncated')
   else if (!isCrcRight(bytes)) decoder.drops.push('bad-crc')
-  else decoder.part(bytes.subarray(CRC_HEADER_BYTES), 0)
+  else decoder.part({ bytes, start: CRC_HEADER_BYTES, end: bytes.length }, 0)
   return { messages: decoder.messages, drops: decoder.drops }
+}
+
+/** A part of the packet, or of what one of its parts inflated to. */
+interface Part {
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly end: number
 }
 
 class PacketDecoder {
   readonly messages: PacketMessage[] = []
   readonly drops: WireDrop[] = []
-  readonly #reader = new MsgpackReader()
   #inflatableBytes = INFLATED_BYTES_MAX
   #inflationsLeft = INFLATIONS_MAX
   #partsLeft = PARTS_MAX
 
   /** One message with its type byte, inside `depth` wrappers. */
-  part(bytes: Uint8Array, depth: number): void {
-    const type = bytes[0]
+  part(part: Part, depth: number): void {
+    const { bytes, start, end } = part
+    const type = start < end ? bytes[start] : undefined
     if (type === undefined) this.drops.push('empty')
-    else if (type === MESSAGE_TYPE.compound) this.#compound(bytes, depth)
-    else if (type === MESSAGE_TYPE.compress) this.#compressed(bytes, depth)
-    else if (type === MESSAGE_TYPE.user) this.messages.push({ type: 'user', payload: ownBytes(bytes, 1, bytes.length) })
-    else this.#record(bytes, type)
+    else if (type === MESSAGE_TYPE.compound) this.#compound(part, depth)
+    else if (type === MESSAGE_TYPE.compress) this.#compressed(part, depth)
+    else if (type === MESSAGE_TYPE.user) this.messages.push({ type: 'user', payload: ownBytes(bytes, start + 1, end) })
+    else this.#record(part, type)
   }
 
-  #compound(bytes: Uint8Array, depth: number): void {
-    const compound = depth < NESTING_MAX ? decodeCompound(bytes) : 'too-deep'
+  #compound({ bytes, start, end }: Part, depth: number): void {
+    const compound = depth < NESTING_MAX ? decodeCompound(bytes, start, end) : 'too-deep'
     if (compound === undefined || compound === 'too-deep') {
       this.drops.push(compound ?? 'truncated')
       return
     }
-    for (const part of compound.parts) {
+    let at = compound.start
+    for (const partEnd of compound.ends) {
       if (--this.#partsLeft < 0) {
         if (this.#partsLeft === -1) this.drops.push('too-large') // once for all that are left out
         return
       }
-      this.part(part, depth + 1)
+      this.part({ bytes, start: at, end: partEnd }, depth + 1)
+      at = partEnd
     }
     for (let i = 0; i < compound.missing; i++) this.drops.push('truncated')
   }
 
-  #compressed(bytes: Uint8Array, depth: number): void {
-    const inflated = depth < NESTING_MAX ? this.#inflate(bytes) : 'too-deep'
+  #compressed(part: Part, depth: number): void {
+    const inflated = depth < NESTING_MAX ? this.#inflate(part) : 'too-deep'
     if (typeof inflated === 'string') {
       this.drops.push(inflated)
       return
     }
     this.#inflatableBytes -= inflated.length
-    this.part(inflated, depth + 1)
+    this.part({ bytes: inflated, start: 0, end: inflated.length }, depth + 1)
   }
 
-  #inflate(bytes: Uint8Array): Uint8Array | WireDrop {
-    this.#reader.open(bytes, 1)
-    const compressed = readCompressed(this.#reader)
-    const trouble = this.#reader.trouble()
+  #inflate({ bytes, start, end }: Part): Uint8Array | WireDrop {
+    reader.openPart(bytes, start + 1, end)
+    const compressed = readCompressed(reader)
+    const trouble = reader.trouble()
     if (trouble !== undefined) return trouble
     return --this.#inflationsLeft < 0 ? 'too-large' : inflate(compressed, this.#inflatableBytes)
   }
 
-  #record(bytes: Uint8Array, type: number): void {
-    this.#reader.open(bytes, 1)
-    const message = readRecord(this.#reader, type)
-    const trouble = message === undefined ? 'unknown-type' : this.#reader.trouble()
+  #record({ bytes, start, end }: Part, type: number): void {
+    reader.openPart(bytes, start + 1, end)
+    const message = readRecord(type)
+    const trouble = message === undefined ? 'unknown-type' : reader.trouble()
     if (trouble !== undefined) this.drops.push(trouble)
     else if (message !== undefined) this.messages.push(message)
   }
 }
 
-function readRecord(reader: MsgpackReader, type: number): PacketMessage | undefined {
+function readRecord(type: number): PacketMessage | undefined {
   switch (type) {
     case MESSAGE_TYPE.ping:
       return readPing(reader)

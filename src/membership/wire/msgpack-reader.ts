@@ -35,13 +35,19 @@ export class MsgpackReader {
 
   /** Reads from `start` on; all trouble is forgotten. At most `skippedMax` values are stepped over. */
   open(bytes: Uint8Array, start: number, skippedMax: number = SKIPPED_VALUES_MAX): void {
+    this.openPart(bytes, start, bytes.length)
+    this.#skippable = skippedMax
+  }
+
+  /** The same, as if the bytes ended at `end`. */
+  openPart(bytes: Uint8Array, start: number, end: number): void {
     this.#bytes = bytes
     this.#at = start
-    this.#end = bytes.length
+    this.#end = end
     this.#failure = undefined
     this.#flaw = undefined
     this.#entriesLeft = 0
-    this.#skippable = skippedMax
+    this.#skippable = SKIPPED_VALUES_MAX
   }
 
   /** The offset after what was read; meaningless after a failure. */

@@ -1,0 +1,35 @@
+import { expect, it } from 'vitest'
+import { ByteCache } from '../../src/byte-cache.js'
+import { utf8Decode, utf8Encode } from '../../src/bytes.js'
+
+function counting(slots: number): { cache: ByteCache<{ text: string }>; made: string[] } {
+  const made: string[] = []
+  const cache = new ByteCache(slots, (bytes) => {
+    made.push(utf8Decode(bytes))
+    return { text: utf8Decode(bytes) }
+  })
+  return { cache, made }
+}
+
+it('equal bytes give the very thing that was made of them before, wherever they lie', () => {
+  const { cache, made } = counting(16)
+  const first = cache.get(utf8Encode('alice'))
+  expect(cache.get(utf8Encode('to alice!'), 3, 8)).toBe(first)
+  expect(made).toEqual(['alice'])
+})
+
+it('bytes that fall on one slot replace each other and are never taken for each other', () => {
+  const { cache, made } = counting(1)
+  for (const text of ['a', 'b', 'a', 'ab', '']) expect(cache.get(utf8Encode(text)).text).toBe(text)
+  expect(made).toEqual(['a', 'b', 'a', 'ab', ''])
+})
+
+it('what it keeps does not change with the buffer that it came in', () => {
+  const { cache } = counting(16)
+  const buffer = utf8Encode('alice')
+  const kept = cache.get(buffer)
+  buffer.fill(0x62)
+  expect(kept.text).toBe('alice')
+  expect(cache.get(utf8Encode('alice'))).toBe(kept)
+  expect(cache.get(buffer).text).toBe('bbbbb')
+})
