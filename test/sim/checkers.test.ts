@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { PROFILES } from '../../src/membership/config.js'
 import {
-  type Checker,
   deadStayDead,
   incarnationsRise,
   leaversAreLeft,
@@ -12,6 +11,7 @@ import {
   tablesBounded,
 } from './checkers.js'
 import { crashesNoticed, detectionBoundMs } from './detection.js'
+import type { Checker } from './findings.js'
 import type { ClusterSnapshot, NodeSnapshot, NodeStats, Observation } from './observation.js'
 import { nothingDropped, nothingUnderWay, registryAgrees, viewsAgree } from './snapshot-checkers.js'
 import { addCounts, emptyCounts, missingClasses } from './tally.js'
@@ -24,23 +24,25 @@ function seen(fields: Partial<Seen> = {}): Seen {
     type: 'member',
     at: 0,
     observer: 'a',
+    observerLife: 1,
     observerBoot: 'a1',
     event: 'join',
     member: 'b',
     boot: 'b1',
     state: 'alive',
     incarnation: 5,
+    identity: 'b x',
     ...fields,
   }
 }
 
 function own(incarnation: number, fields: Partial<Observation & { type: 'own' }> = {}): Observation {
-  return { type: 'own', at: 0, node: 'b', boot: 'b1', incarnation, state: 'alive', ...fields }
+  return { type: 'own', at: 0, node: 'b', boot: 'b1', life: 1, incarnation, state: 'alive', identity: 'b x', ...fields }
 }
 
-const crashed: Observation = { type: 'crash', at: 1, node: 'b', boot: 'b1' }
+const crashed: Observation = { type: 'crash', at: 1, node: 'b', boot: 'b1', life: 1 }
 const left: Observation = { type: 'leave', at: 1, node: 'b', boot: 'b1' }
-const boot = (node: string): Observation => ({ type: 'boot', at: 0, node, boot: `${node}1` })
+const boot = (node: string): Observation => ({ type: 'boot', at: 0, node, boot: `${node}1`, life: 1 })
 
 function judge(checker: Checker, history: readonly Observation[]): readonly string[] {
   for (const observation of history) checker.observe(observation)
@@ -111,7 +113,7 @@ describe('each checker of histories bites, and lets a correct history pass', () 
   })
 
   it('a packet one byte above the budget is a violation', () => {
-    const packet = (bytes: number): Observation => ({ type: 'packet', at: 0, node: 'a', bytes })
+    const packet = (bytes: number): Observation => ({ type: 'packet', at: 0, node: 'a', life: 1, bytes })
     expect(judge(packetsFit(1_400), [packet(1_400)])).toEqual([])
     expect(judge(packetsFit(1_400), [packet(1_401)])).toHaveLength(1)
   })
@@ -156,7 +158,7 @@ describe('each checker of histories bites, and lets a correct history pass', () 
 
   it('whoever ends between a crash and its bound need not notice it', () => {
     const others: Observation[] = [
-      { type: 'crash', at: 2, node: 'c', boot: 'c1' },
+      { type: 'crash', at: 2, node: 'c', boot: 'c1', life: 1 },
       { ...boot('z'), at: 90 },
     ]
     const history = [boot('b'), boot('c'), crashed, ...others, { ...boot('y'), at: 200 }]

@@ -1,34 +1,11 @@
 /**
  * Invariants that hold at every instant, whatever the network does. Each is an object that is fed observations and keeps
- * what contradicts it; none knows how the cluster works inside.
+ * what contradicts it; none knows how the cluster works inside. Which state may follow which is in `transitions.ts`.
  */
-import type { Observation } from './observation.js'
+import { type Checker, Findings, viewKey } from './findings.js'
 
-export interface Checker {
-  readonly name: string
-  readonly violations: readonly string[]
-  observe(observation: Observation): void
-}
-
-type MemberObservation = Observation & { readonly type: 'member' }
-
-/** Violations kept of each checker: one fault may break an invariant at every node. */
-const KEPT_MAX = 20
-
-class Findings {
-  readonly violations: string[] = []
-
-  add(at: number, text: string): void {
-    if (this.violations.length < KEPT_MAX) this.violations.push(`${Math.round(at)} ms: ${text}`)
-  }
-}
-
-function viewKey({ observer, observerBoot, member }: MemberObservation): string {
-  return `${observer} ${observerBoot} ${member}`
-}
-
-/** What one observer sees of a member's incarnation never goes down, and nobody but the owner raises it. */
-export function incarnationsRise(): Checker {
+/** What one observer sees of a member's incarnation never goes down, and - without lies - nobody but the owner raises it. */
+export function incarnationsRise({ byOwnerAlone = true }: { byOwnerAlone?: boolean } = {}): Checker {
   const findings = new Findings()
   const seen = new Map<string, number>()
   const issued = new Map<string, number>()
@@ -37,10 +14,10 @@ export function incarnationsRise(): Checker {
     violations: findings.violations,
     observe(observation) {
       if (observation.type === 'own') {
-        const { at, node, boot, incarnation } = observation
-        const before = issued.get(boot) ?? 0
+        const { at, node, life, incarnation } = observation
+        const before = issued.get(`${node}/${life}`) ?? 0
         if (incarnation < before) findings.add(at, `${node} went back from ${before} to ${incarnation}`)
-        issued.set(boot, incarnation)
+        issued.set(`${node}/${life}`, incarnation)
         issued.set(node, Math.max(issued.get(node) ?? 0, incarnation))
       }
       if (observation.type !== 'member') return
@@ -48,9 +25,11 @@ export function incarnationsRise(): Checker {
       const key = viewKey(observation)
       const before = seen.get(key) ?? 0
       if (incarnation < before) findings.add(at, `${observer} saw ${member} go from ${before} to ${incarnation}`)
-      seen.set(key, incarnation)
+      if (observation.event === 'reap') seen.delete(key)
+      else seen.set(key, incarnation)
       const highest = issued.get(member) ?? 0
-      if (incarnation > highest) findings.add(at, `${observer} sees ${member} at ${incarnation}, it issued ${highest}`)
+      if (byOwnerAlone && incarnation > highest)
+        findings.add(at, `${observer} sees ${member} at ${incarnation}, it issued ${highest}`)
     },
   }
 }
@@ -71,6 +50,7 @@ export function deadStayDead(): Checker {
       const { at, observer, event, member, boot, incarnation } = observation
       const key = viewKey(observation)
       if (event === 'dead' || event === 'leave') died.set(key, { boot, incarnation })
+      if (event === 'reap') died.delete(key) // forgotten, and with it that it died
       if (event !== 'join' && event !== 'alive' && event !== 'suspect') return
       const death = died.get(key)
       if (death === undefined || death.boot !== boot) return
@@ -99,6 +79,51 @@ export function ownRecordLives(): Checker {
       judge(observation.at, observation.observer, observation.observerBoot, observation.state)
       if (observation.boot !== observation.observerBoot)
         findings.add(observation.at, `${observation.observer} holds another boot of itself`)
+    },
+  }
+}
+
+/**
+ * Whoever holds a member alive at an incarnation holds the address and meta that its owner issued with it. An accusation
+ * carries none, so that a suspect's bytes may be older than its incarnation. Two lives may issue the same incarnation, a
+ * restart within one second; one life may not issue two identities.
+ */
+export function oneIdentityEach(): Checker {
+  const findings = new Findings()
+  const issued = new Map<string, Map<string, number>>()
+  return {
+    name: 'one identity for each incarnation',
+    violations: findings.violations,
+    observe(observation) {
+      if (observation.type === 'own') {
+        const { at, node, life, incarnation, identity } = observation
+        const key = `${node} ${incarnation}`
+        const lives = issued.get(key) ?? new Map<string, number>()
+        issued.set(key, lives)
+        for (const [other, owner] of lives)
+          if (owner === life && other !== identity) findings.add(at, `${node} issued ${incarnation} for two identities`)
+        lives.set(identity, life)
+      }
+      if (observation.type !== 'member' || observation.state !== 'alive' || observation.event === 'conflict') return
+      const { at, observer, member, incarnation, identity } = observation
+      if (issued.get(`${member} ${incarnation}`)?.has(identity) === true) return
+      findings.add(at, `${observer} holds ${member} at ${incarnation} with an identity that it never had then`)
+    },
+  }
+}
+
+/** A node that has crashed, or has closed after its leave, says nothing any more. */
+export function theDeadAreSilent(): Checker {
+  const findings = new Findings()
+  const ended = new Set<string>()
+  return {
+    name: 'a closed node sends nothing',
+    violations: findings.violations,
+    observe(observation) {
+      if (observation.type === 'crash' || observation.type === 'gone')
+        ended.add(`${observation.node}/${observation.life}`)
+      if (observation.type !== 'packet' || !ended.has(`${observation.node}/${observation.life}`)) return
+      findings.add(observation.at, `${observation.node} sent ${observation.bytes} bytes after its end`)
     },
   }
 }

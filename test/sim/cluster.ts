@@ -18,13 +18,24 @@ export interface ClusterOptions {
   readonly profile?: Profile
   readonly tuning?: Partial<SwimConfig>
   readonly conditions?: Partial<Conditions>
+  /** Observe every change of every view, also those that no event tells of: for small clusters. */
+  readonly everyChange?: boolean
+  readonly statsIntervalMs?: number
+  /** Whom everybody asks to get in. Without it the first node alone. */
+  readonly seeds?: readonly number[]
+  /** Which cluster a node belongs to, by its label. */
+  readonly labelOf?: (index: number) => string
 }
 
-/** One place for a process: the same name and address for all its lives. */
+/** One place for a process: the same name for all its lives, and the same address until it moves. */
 interface Slot {
   readonly name: string
-  readonly address: HostPort
-  readonly provided: Set<string>
+  address: HostPort
+  /** Its services, and how often each was touched. */
+  readonly provided: Map<string, number>
+  readonly envelope: Envelope
+  /** What its wall clock is ahead of the others'. */
+  wallStepMs: number
   node: SimNode | undefined
   phase: NodeSnapshot['phase']
   lives: number
@@ -45,26 +56,38 @@ export class Cluster {
   /** For the choices of schedules and scenarios. */
   readonly random: Random
   readonly #seed: number
-  readonly #envelope = new Envelope(LABEL)
+  readonly #options: ClusterOptions
   readonly #slots: Slot[] = []
   readonly #tally = new Tally()
   readonly #observers = new Set<Observer>()
-  #overflowed = 0
+  #moves = 0
 
   constructor(options: ClusterOptions) {
+    this.#options = options
+    const labelOf = options.labelOf ?? (() => LABEL)
+    const envelopes = new Map<string, Envelope>()
+    for (let i = 0; i < options.nodes; i++) {
+      const label = labelOf(i)
+      const envelope = envelopes.get(label) ?? new Envelope(label)
+      envelopes.set(label, envelope)
+      this.#slots.push(newSlot(i, envelope))
+    }
+    const overhead = Math.max(...Array.from(envelopes.values(), (envelope) => envelope.overhead))
     const profile = resolveSwimConfig(options.profile ?? 'lan', options.tuning)
-    this.config = { ...profile, packetBytesMax: profile.packetBytesMax - this.#envelope.overhead }
+    this.config = { ...profile, packetBytesMax: profile.packetBytesMax - overhead }
     this.#seed = options.seed
     this.random = seededRandom(options.seed)
     this.network = new VirtualNetwork({
       clock: this.clock,
       random: seededRandom(options.seed ^ 0x5eed_0001),
       conditions: { ...CALM, ...options.conditions },
-      onPacket: (from, _to, bytes) =>
-        this.#observe({ type: 'packet', at: this.clock.now, node: from, bytes: bytes.length }),
+      onPacket: () => {}, // nodes tell of what they send themselves
     })
-    for (let i = 0; i < options.nodes; i++) this.#slots.push(newSlot(i))
-    this.clock.after(STATS_INTERVAL_MS, () => this.#watchStats())
+    this.#watchStats()
+  }
+
+  get seed(): number {
+    return this.#seed
   }
 
   get size(): number {
@@ -81,12 +104,11 @@ export class Cluster {
   }
 
   get counts(): RunCounts {
-    return { ...this.#tally.counts, ...this.network.counts }
-  }
-
-  /** Packets lost because a stalled node's receive buffer was full. */
-  get overflowed(): number {
-    return this.#overflowed
+    const overflowed = this.#slots.reduce(
+      (sum, { node }) => sum + (node?.overflowed ?? 0),
+      this.#tally.counts.overflowed,
+    )
+    return { ...this.#tally.counts, ...this.network.counts, overflowed }
   }
 
   /** Feeds everything that happens from now on to `observe`, until the returned function is called. */
@@ -97,6 +119,10 @@ export class Cluster {
 
   nameOf(index: number): string {
     return this.#slot(index).name
+  }
+
+  lifeOf(index: number): number {
+    return this.#slot(index).lives
   }
 
   addressOf(index: number): string {
@@ -134,27 +160,34 @@ export class Cluster {
     if (slot.node !== undefined) return
     slot.lives++
     slot.phase = 'running'
+    const lives = slot.lives
     slot.node = new SimNode({
       name: slot.name,
+      life: lives,
       address: slot.address,
-      seeds: this.#seedsOf(index, slot.lives),
+      seeds: () => this.#seedsOf(index, lives),
       config: this.config,
-      envelope: this.#envelope,
+      envelope: slot.envelope,
       clock: this.clock,
       network: this.network,
       random: seededRandom((this.#seed * 1_000_003 + index * 1_009 + slot.lives) | 0),
-      wallOffsetMs: EPOCH_MS,
+      wallOffsetMs: () => EPOCH_MS + slot.wallStepMs,
+      everyChange: this.#options.everyChange ?? false,
       observe: (observation) => this.#observe(observation),
       onGone: () => this.#end(slot, 'left'),
     })
     slot.node.start()
-    for (const service of slot.provided) slot.node.provide(service)
+    for (const [service, revision] of slot.provided) {
+      slot.node.provide(service)
+      if (revision > 0) slot.node.touch(service, revision)
+    }
   }
 
   crash(index: number, silently: boolean = true): void {
     const slot = this.#slot(index)
     if (slot.node === undefined) return
-    this.#observe({ type: 'crash', at: this.now, node: slot.name, boot: slot.node.boot })
+    this.#observe({ type: 'crash', at: this.now, node: slot.name, boot: slot.node.boot, life: slot.lives })
+    this.#tally.counts[silently ? 'silentCrashes' : 'refusingCrashes']++
     slot.node.crash(silently)
     this.#end(slot, 'crashed')
   }
@@ -163,11 +196,60 @@ export class Cluster {
     this.#slot(index).node?.leave()
   }
 
-  stall(index: number, ms: number): void {
+  stall(index: number, ms: number, bufferPackets?: number): void {
     const { node } = this.#slot(index)
     if (node === undefined) return
     this.#tally.counts.stalls++
-    node.stall(ms)
+    node.stall(bufferPackets === undefined ? { ms } : { ms, bufferPackets })
+  }
+
+  /** The machine is off for a while; what is sent to it meanwhile is lost. */
+  sleep(index: number, ms: number, sleeps: 'clock-jumps' | 'clock-stands'): void {
+    const { node } = this.#slot(index)
+    if (node === undefined) return
+    this.#tally.counts.sleeps++
+    node.stall({ ms, sleeps })
+  }
+
+  /** Somebody sets the machine's wall clock. */
+  stepClock(index: number, ms: number): void {
+    this.#tally.counts[ms < 0 ? 'clockStepsBack' : 'clockStepsAhead']++
+    this.#slot(index).wallStepMs += ms
+  }
+
+  /** Its next life has another address: a new one, or one that was another node's. Only between two lives. */
+  move(index: number, address?: string): void {
+    const slot = this.#slot(index)
+    if (slot.node !== undefined) throw new Error(`${slot.name} runs, it cannot move`)
+    if (slot.lives > 0) this.#tally.counts.moves++
+    this.#moves++
+    const host = address?.slice(0, address.lastIndexOf(':')) ?? `10.128.${this.#moves >> 8}.${this.#moves & 255}`
+    slot.address = { host, port: PORT }
+  }
+
+  /** Everything reaches it so much later, until the returned function is called. */
+  slowDown(index: number, ms: number): () => void {
+    const { node } = this.#slot(index)
+    if (node !== undefined) this.#tally.counts.slowLinks++
+    node?.slowDown(ms)
+    return () => node?.slowDown(0)
+  }
+
+  setTag(index: number, name: string, value: string): void {
+    const { node } = this.#slot(index)
+    if (node === undefined) return
+    this.#tally.counts.metaUpdates++
+    node.setTag(name, value)
+  }
+
+  countSpike(): void {
+    this.#tally.counts.latencySpikes++
+  }
+
+  /** A packet that none of the nodes sent. */
+  inject(index: number, bytes: Uint8Array): void {
+    this.#tally.counts.forged++
+    this.network.send({ host: '10.255.255.1', port: PORT }, this.#slot(index).address, bytes)
   }
 
   /** Two sides that do not hear each other, until the returned function is called. */
@@ -196,8 +278,17 @@ export class Cluster {
   provide(index: number, service: string): void {
     const slot = this.#slot(index)
     if (slot.provided.has(service)) return
-    slot.provided.add(service)
+    slot.provided.set(service, 0)
     slot.node?.provide(service)
+  }
+
+  /** Changes what is said of a service. */
+  touch(index: number, service: string): void {
+    const slot = this.#slot(index)
+    const revision = slot.provided.get(service)
+    if (revision === undefined) return
+    slot.provided.set(service, revision + 1)
+    slot.node?.touch(service, revision + 1)
   }
 
   withdraw(index: number, service: string): void {
@@ -236,6 +327,8 @@ export class Cluster {
 
   /** One seed for all; when that one itself comes back it asks some others, as its operator would have it. */
   #seedsOf(index: number, lives: number): string[] {
+    const { seeds } = this.#options
+    if (seeds !== undefined) return seeds.filter((seed) => seed !== index).map((seed) => this.addressOf(seed))
     if (index > 0) return [this.addressOf(0)]
     return lives === 1 ? [] : [1, 2, 3, 4].filter((other) => other < this.size).map((other) => this.addressOf(other))
   }
@@ -249,7 +342,7 @@ export class Cluster {
   }
 
   #end(slot: Slot, phase: 'crashed' | 'left'): void {
-    this.#overflowed += slot.node?.overflowed ?? 0
+    this.#tally.counts.overflowed += slot.node?.overflowed ?? 0
     slot.node = undefined
     slot.phase = phase
   }
@@ -263,14 +356,15 @@ export class Cluster {
     for (const { name, node } of this.#slots) {
       if (node !== undefined) this.#observe({ type: 'stats', at: this.now, node: name, stats: node.stats() })
     }
-    this.clock.after(STATS_INTERVAL_MS, () => this.#watchStats())
+    this.clock.after(this.#options.statsIntervalMs ?? STATS_INTERVAL_MS, () => this.#watchStats())
   }
 }
 
-function newSlot(index: number): Slot {
+function newSlot(index: number, envelope: Envelope): Slot {
   const address = { host: `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`, port: PORT }
   const name = `n${String(index).padStart(3, '0')}`
-  return { name, address, provided: new Set(), node: undefined, phase: 'crashed', lives: 0 }
+  const provided = new Map<string, number>()
+  return { name, address, provided, envelope, wallStepMs: 0, node: undefined, phase: 'crashed', lives: 0 }
 }
 
 function snapshotOf({ name, node, phase, provided }: Slot): NodeSnapshot {
@@ -278,7 +372,7 @@ function snapshotOf({ name, node, phase, provided }: Slot): NodeSnapshot {
     name,
     boot: node?.boot ?? '',
     phase,
-    provided: [...provided],
+    provided: Array.from(provided, ([service, revision]) => (revision === 0 ? service : `${service}#${revision}`)),
     members: node?.members() ?? [],
     services: node?.services() ?? new Map(),
     stats: node?.stats(),

@@ -4,7 +4,7 @@
  */
 import type { SwimConfig } from '../../src/membership/config.js'
 import { suspicionLimits } from '../../src/membership/suspicion.js'
-import type { Checker } from './checkers.js'
+import type { Checker } from './findings.js'
 import type { Observation } from './observation.js'
 
 /**

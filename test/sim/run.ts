@@ -1,25 +1,29 @@
 /**
- * The simulator's command line: sweeps seeds over one scenario, shows progress and what really happened, and for each
- * failure the seed and the command that replays it. Exits 1 when a check failed or a promised fault never came.
+ * The simulator's command line: sweeps seeds over one scenario and shows progress, each failure with the command that
+ * replays it, how the scenario's times are spread, and what really happened. Exits 1 when a check failed or a promised
+ * fault or transition never came.
  *
+ *   npm run sim -- --seeds 20000
  *   npm run sim -- --scenario chaos --nodes 100 --seeds 200 --first-seed 1 --loss 0.2 --jobs 2
  */
 import { fork } from 'node:child_process'
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { report } from './report.js'
 import { SCENARIOS } from './scenarios.js'
 import { replayCommand, type SimulationResult, simulate } from './simulate.js'
-import { addCounts, emptyCounts, missingClasses } from './tally.js'
+import { SweepSum } from './sweep.js'
 
 const { values } = parseArgs({
   options: {
-    scenario: { type: 'string', default: 'chaos' },
-    nodes: { type: 'string', default: '100' },
+    scenario: { type: 'string', default: 'swarm' },
+    nodes: { type: 'string', default: '8' },
     seeds: { type: 'string', default: '20' },
     'first-seed': { type: 'string', default: '1' },
     loss: { type: 'string', default: '0.2' },
     /** Processes that share the work. */
-    jobs: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: String(availableParallelism()) },
     /** Internal: take every `jobs`-th seed and report to the parent. */
     worker: { type: 'string' },
   },
@@ -31,6 +35,10 @@ const seeds = Number(values.seeds)
 const firstSeed = Number(values['first-seed'])
 const loss = Number(values.loss)
 const jobs = Math.min(Number(values.jobs), seeds)
+/** Lines of progress, however long the sweep. */
+const PROGRESS_LINES = 20
+/** A sweep of so few shows each of its runs. */
+const SHOWN_ONE_BY_ONE = 20
 
 if (SCENARIOS[scenario] === undefined) fail(`no scenario '${scenario}': ${Object.keys(SCENARIOS).join(', ')}`)
 if (!(nodes >= 1 && seeds >= 1 && jobs >= 1 && loss >= 0 && loss < 1 && Number.isInteger(firstSeed)))
@@ -39,46 +47,50 @@ if (!(nodes >= 1 && seeds >= 1 && jobs >= 1 && loss >= 0 && loss < 1 && Number.i
 if (values.worker !== undefined) work(Number(values.worker), (result) => process.send?.(result))
 else await sweep()
 
-function work(offset: number, report: (result: SimulationResult) => void): void {
-  for (let i = offset; i < seeds; i += jobs) report(simulate({ scenario, nodes, seed: firstSeed + i, loss }))
+function work(offset: number, take: (result: SimulationResult) => void): void {
+  for (let i = offset; i < seeds; i += jobs) take(simulate({ scenario, nodes, seed: firstSeed + i, loss }))
 }
 
 async function sweep(): Promise<void> {
   const startedAt = process.hrtime.bigint()
-  const total = emptyCounts()
-  const failures: SimulationResult[] = []
-  let done = 0
-  let crashed = 0
+  const sum = new SweepSum(scenario)
+  const seconds = (): number => Number(process.hrtime.bigint() - startedAt) / 1e9
   const take = (result: SimulationResult): void => {
-    done++
-    addCounts(total, result.counts)
-    if (result.violations.length > 0) failures.push(result)
-    const times = Object.entries(result.times).map(([name, ms]) => `${name} ${Math.round(ms)} ms`)
-    const verdict = result.violations.length === 0 ? 'ok' : 'FAILED'
-    console.log(`[${done}/${seeds}] seed ${result.seed} ${verdict} trace ${result.hash} | ${times.join(', ')}`)
+    sum.take(result)
+    show(result, sum, seconds())
   }
+  let crashed = 0
   if (jobs === 1) work(0, take)
   else
     crashed = (await Promise.all([...Array(jobs).keys()].map((job) => runWorker(job, take)))).filter((ok) => !ok).length
-  const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9
-  console.log(
-    `${done} runs of '${scenario}' with ${nodes} nodes in ${seconds.toFixed(1)} s, ${(seconds / done).toFixed(2)} s each`,
-  )
-  for (const [name, count] of Object.entries(total)) console.log(`  ${name.padEnd(15)} ${count}`)
-  for (const failure of failures) {
-    console.log(`seed ${failure.seed} failed; replay: ${replayCommand(failure)}`)
-    for (const violation of failure.violations.slice(0, 10)) console.log(`  ${violation}`)
-  }
-  const missing = missingClasses(total, SCENARIOS[scenario]?.promises ?? [])
-  for (const one of missing) console.log(`never happened, so nothing was proved about it: ${one}`)
-  const isGood = failures.length === 0 && missing.length === 0 && crashed === 0 && done === seeds
-  console.log(isGood ? 'all held' : `${failures.length} of ${seeds} seeds failed`)
+  const spent = seconds()
+  console.log(`${sum.runs} runs of '${scenario}' with ${nodes} nodes in ${spent.toFixed(1)} s, trace ${sum.hash}`)
+  for (const line of report(sum)) console.log(line)
+  if (crashed > 0) console.log(`${crashed} of ${jobs} processes broke down`)
+  const isGood = sum.failures.length === 0 && sum.missing.length === 0 && crashed === 0 && sum.runs === seeds
+  console.log(isGood ? 'all held' : `${sum.failures.length} of ${seeds} seeds failed`)
   process.exitCode = isGood ? 0 : 1
+}
+
+function show(result: SimulationResult, { runs, failures }: SweepSum, seconds: number): void {
+  for (const violation of result.violations.slice(0, 3)) console.log(`seed ${result.seed} FAILED: ${violation}`)
+  if (result.violations.length > 0) console.log(`  replay: ${replayCommand(result)}`)
+  if (seeds <= SHOWN_ONE_BY_ONE) {
+    const times = Object.entries(result.times).map(([name, ms]) => `${name} ${Math.round(ms)} ms`)
+    console.log(`[${runs}/${seeds}] seed ${result.seed} trace ${result.hash} | ${times.join(', ')}`)
+  } else if (runs % Math.ceil(seeds / PROGRESS_LINES) === 0)
+    console.log(`[${runs}/${seeds}] ${seconds.toFixed(0)} s, ${failures.length} failed`)
 }
 
 function runWorker(job: number, take: (result: SimulationResult) => void): Promise<boolean> {
   return new Promise((resolve) => {
-    const child = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), '--worker', String(job)])
+    const child = fork(fileURLToPath(import.meta.url), [
+      ...process.argv.slice(2),
+      '--jobs',
+      String(jobs),
+      '--worker',
+      String(job),
+    ])
     child.on('message', (result) => take(result as SimulationResult))
     child.on('exit', (code) => resolve(code === 0))
   })

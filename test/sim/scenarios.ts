@@ -5,12 +5,15 @@
 
 import { pushPullIntervalMs } from '../../src/membership/scaling.js'
 import { suspicionLimits } from '../../src/membership/suspicion.js'
-import { type Checker, leaversAreLeft, nobodyDiesFalsely, nobodySuspected } from './checkers.js'
-import type { Cluster } from './cluster.js'
+import { leaversAreLeft, nobodyDiesFalsely, nobodySuspected } from './checkers.js'
+import type { Cluster, ClusterOptions } from './cluster.js'
 import { crashesNoticed, detectionBoundMs } from './detection.js'
 import { provideAll, runChaos } from './faults.js'
+import type { Checker } from './findings.js'
 import { nothingUnderWay, registryAgrees, viewsAgree } from './snapshot-checkers.js'
+import { runSwarm, swarmPlan } from './swarm.js'
 import type { RunClass } from './tally.js'
+import { TRANSITIONS } from './transitions.js'
 
 export interface Run {
   readonly cluster: Cluster
@@ -25,6 +28,10 @@ export interface Run {
 export interface Scenario {
   /** Each of these must have happened in a sweep of it. */
   readonly promises: readonly RunClass[]
+  /** How this seed's cluster is set up. */
+  readonly options?: (seed: number) => Partial<ClusterOptions>
+  /** True for a seed in which packets are forged: only what needs no honesty is demanded then. */
+  readonly isForged?: (seed: number) => boolean
   readonly run: (run: Run) => void
 }
 
@@ -34,6 +41,41 @@ const HEAL_LIMIT_MS = 30_000
 const QUIET_MS = 10_000
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  swarm: {
+    promises: [
+      ...TRANSITIONS,
+      'lost',
+      'cut',
+      'duplicated',
+      'overtaken',
+      'silentCrashes',
+      'refusingCrashes',
+      'restarts',
+      'moves',
+      'leaves',
+      'returns',
+      'stalls',
+      'overflowed',
+      'sleeps',
+      'clockStepsBack',
+      'clockStepsAhead',
+      'raisedBoots',
+      'slowLinks',
+      'latencySpikes',
+      'partitions',
+      'oneWayCuts',
+      'metaUpdates',
+      'forged',
+      'refutations',
+      'streamFailures',
+      'servicesUp',
+      'servicesDown',
+      'servicesUpdated',
+    ],
+    options: (seed) => swarmPlan(seed).options,
+    isForged: (seed) => swarmPlan(seed).faults.has('forgery'),
+    run: swarm,
+  },
   chaos: {
     promises: [
       'lost',
@@ -145,6 +187,21 @@ function fadeOut(run: Run, strictLeft: boolean = true): void {
   const limitMs = suspicionLimits(cluster.config, cluster.size).maxMs
   cluster.runUntil(() => nothingUnderWay(cluster.snapshot()).length === 0, limitMs, 250)
   settle(run, 'last echo', strictLeft)
+}
+
+/** Any subset of all faults, then calm. Who lied may have killed for good, so that after lies no agreement is demanded. */
+function swarm(run: Run): void {
+  const { cluster } = run
+  const { faults } = swarmPlan(cluster.seed)
+  assemble(run)
+  runSwarm(cluster, faults)
+  if (faults.has('forgery')) {
+    cluster.run(QUIET_MS)
+    return
+  }
+  settle(run, 'agree after the swarm', false)
+  fadeOut(run, false)
+  stayQuiet(run, false)
 }
 
 function calm(run: Run): void {

@@ -9,7 +9,8 @@ const BACKOFF_MAX_MS = 10_000
 const WATCH_INTERVAL_MS = 5_000
 
 export interface SeedWatchParts {
-  readonly seeds: readonly string[]
+  /** Asked for at each pass: names are resolved again. */
+  readonly seeds: () => readonly string[]
   readonly random: Random
   readonly after: (delayMs: number, run: () => void) => void
   readonly join: (seed: string) => void
@@ -29,7 +30,8 @@ export class SeedWatch {
   }
 
   start(): void {
-    const { seeds, join } = this.#parts
+    const { join } = this.#parts
+    const seeds = this.#parts.seeds()
     if (seeds.length === 0) return
     this.#pending = seeds.length
     this.#anyJoined = false
@@ -62,7 +64,7 @@ export class SeedWatch {
 
   #look(): void {
     if (this.#stopped) return
-    if (!this.#parts.seeds.some((seed) => this.#parts.isInView(seed))) {
+    if (!this.#parts.seeds().some((seed) => this.#parts.isInView(seed))) {
       this.start()
       return
     }

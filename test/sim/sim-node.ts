@@ -15,25 +15,31 @@ import type { ExchangeResult } from '../../src/membership/swim-contract.js'
 import { encodeTags } from '../../src/membership/tags.js'
 import type { Random } from '../../src/random.js'
 import type { RegistryEffect } from '../../src/registry/effects.js'
-import { makeBootId, Registry } from '../../src/registry/index.js'
+import { makeBootId, Registry, raisedBootId } from '../../src/registry/index.js'
 import type { MemberSeen, NodeStats, Observer } from './observation.js'
 import { SeedWatch } from './seed-watch.js'
+import { ViewWatch } from './view-watch.js'
 import type { VirtualClock } from './virtual-clock.js'
 import type { Endpoint, VirtualNetwork } from './virtual-network.js'
 
 export interface SimNodeParts {
   readonly name: string
+  /** Which of its name's lives this is. */
+  readonly life: number
   readonly address: HostPort
-  readonly seeds: readonly string[]
+  /** Looked up again at each pass, as names are. */
+  readonly seeds: () => readonly string[]
   readonly config: SwimConfig
   readonly envelope: Envelope
   readonly clock: VirtualClock
   readonly network: VirtualNetwork
   readonly random: Random
   /** Wall clock minus virtual clock, in ms. */
-  readonly wallOffsetMs: number
+  readonly wallOffsetMs: () => number
   readonly observe: Observer
   readonly onNotice?: (notice: Notice) => void
+  /** Tell of changes that no event tells of as well. */
+  readonly everyChange: boolean
   /** Its leave has been told, and it is gone. */
   readonly onGone: () => void
 }
@@ -45,29 +51,52 @@ const LEAVE_TIMEOUT_MS = 2_000
 const BEHIND_INTERVAL_MS = 1_000
 /** What a raised receive buffer holds; a longer stall loses the rest. */
 const RECEIVE_BUFFER_PACKETS = 2_048
+/** As in the node: a rival for the boot id is outbid at most this often. */
+const RAISE_INTERVAL_MS = 10_000
+
+export interface Stall {
+  readonly ms: number
+  /** What its receive buffer holds meanwhile. */
+  readonly bufferPackets?: number
+  /**
+   * `sleeps`: the machine is off, and what is sent to it meanwhile is lost. Its monotonic clock then jumps, or stands
+   * still, as Linux has it.
+   */
+  readonly sleeps?: 'clock-jumps' | 'clock-stands'
+}
 
 export class SimNode implements Endpoint {
-  readonly boot: string
   readonly #parts: SimNodeParts
   readonly #swim: Swim
   readonly #registry: Registry
   readonly #seeds: SeedWatch
+  readonly #views: ViewWatch
+  readonly #rpcAddress: string
+  #boot: string
+  #tags: Readonly<Record<string, string>> = {}
+  #raisedAt = Number.NEGATIVE_INFINITY
   readonly #streams = new Map<number, (bytes: Uint8Array | undefined) => void>()
   #streamId = 0
   #wakeAt = Number.POSITIVE_INFINITY
   #ended = false
   #leaving = false
-  #ownIncarnation = -1
   /** Set while the event loop stands still: what came in meanwhile, in order. */
   #inbox: (() => void)[] | undefined
+  #stall: Stall | undefined
   #overflowed = 0
+  /** Time that its monotonic clock stood still. */
+  #lostMs = 0
+  /** Everything that comes in comes so much later. */
+  #slowMs = 0
 
   constructor(parts: SimNodeParts) {
-    const { name, clock, random, wallOffsetMs } = parts
+    const { name, life, clock, random, observe, everyChange } = parts
     this.#parts = parts
-    this.boot = makeBootId(this.#wallNow(), random)
+    this.#boot = makeBootId(this.#wallNow(), random)
+    this.#views = new ViewWatch({ name, life, boot: () => this.#boot, now: () => clock.now, observe, everyChange })
     const rpcAddress = formatHostPort({ host: parts.address.host, port: parts.address.port + 1 })
-    this.#registry = new Registry({ node: name, bootId: this.boot, rpcAddress, random })
+    this.#rpcAddress = rpcAddress
+    this.#registry = new Registry({ node: name, bootId: this.#boot, rpcAddress, random })
     this.#swim = new Swim(
       {
         config: parts.config,
@@ -75,15 +104,15 @@ export class SimNode implements Endpoint {
         identity: {
           addr: ipToBytes(parts.address.host) ?? new Uint8Array(4),
           port: parts.address.port,
-          meta: encodeTags({ [TAG_BOOT_ID]: this.boot, [TAG_RPC_ADDRESS]: rpcAddress }),
+          meta: this.#meta(),
           vsn: Uint8Array.from(parts.config.vsn),
         },
         incarnation: Math.floor(this.#wallNow() / 1_000),
         random,
         payload: this.#registry,
-        wallOffsetMs,
+        wallOffsetMs: parts.wallOffsetMs(),
       },
-      clock.now,
+      this.#now(),
     )
     this.#seeds = new SeedWatch({
       seeds: parts.seeds,
@@ -94,15 +123,19 @@ export class SimNode implements Endpoint {
     })
   }
 
+  get boot(): string {
+    return this.#boot
+  }
+
   /** Packets that a stall cost because the receive buffer was full. */
   get overflowed(): number {
     return this.#overflowed
   }
 
   start(): void {
-    const { network, address, observe, clock, name } = this.#parts
+    const { network, address, observe, clock, name, life } = this.#parts
     network.attach(formatHostPort(address), this)
-    observe({ type: 'boot', at: clock.now, node: name, boot: this.boot })
+    observe({ type: 'boot', at: clock.now, node: name, boot: this.#boot, life })
     this.#input((swim, now) => swim.start(now))
     this.#seeds.start()
     this.#later(BEHIND_INTERVAL_MS * this.#parts.random(), () => this.#catchUp())
@@ -119,23 +152,43 @@ export class SimNode implements Endpoint {
     if (this.#leaving) return
     this.#leaving = true
     const { clock, name, observe } = this.#parts
-    observe({ type: 'leave', at: clock.now, node: name, boot: this.boot })
+    observe({ type: 'leave', at: clock.now, node: name, boot: this.#boot })
     this.#later(LEAVE_TIMEOUT_MS, () => this.#goAway())
     this.#input((swim, now) => swim.leave(now))
   }
 
-  /** The event loop stands still for `ms`. */
-  stall(ms: number): void {
+  /** The event loop stands still. */
+  stall(stall: Stall): void {
     if (this.#inbox !== undefined || this.#ended) return
-    const { clock } = this.#parts
     this.#inbox = []
-    clock.after(ms, () => this.#resume())
+    this.#stall = stall
+    this.#parts.clock.after(stall.ms, () => this.#resume(stall))
+  }
+
+  /** From now on everything reaches it so much later. */
+  slowDown(ms: number): void {
+    this.#slowMs = ms
+  }
+
+  setTag(name: string, value: string): void {
+    this.#inOrder(() => {
+      this.#tags = { ...this.#tags, [name]: value }
+      this.#feed((swim, now) => swim.updateMeta(this.#meta(), now))
+    })
   }
 
   provide(service: string): void {
     const declaration = { service, version: '1.0.0', methods: ['get', 'list'], status: 'running' } as const
     this.#inOrder(() => {
       this.#registry.provide(declaration, this.#wallNow())
+      this.#settle()
+    })
+  }
+
+  /** Another version of the same service. */
+  touch(service: string, revision: number): void {
+    this.#inOrder(() => {
+      this.#registry.setMeta(service, { revision }, this.#wallNow())
       this.#settle()
     })
   }
@@ -148,7 +201,14 @@ export class SimNode implements Endpoint {
   }
 
   receive(bytes: Uint8Array, from: HostPort): void {
-    if (this.#inbox !== undefined && this.#inbox.length >= RECEIVE_BUFFER_PACKETS) {
+    if (this.#slowMs > 0) this.#parts.clock.after(this.#slowMs, () => this.#receive(bytes, from))
+    else this.#receive(bytes, from)
+  }
+
+  #receive(bytes: Uint8Array, from: HostPort): void {
+    if (this.#stall?.sleeps !== undefined) return
+    const bufferMax = this.#stall?.bufferPackets ?? RECEIVE_BUFFER_PACKETS
+    if (this.#inbox !== undefined && this.#inbox.length >= bufferMax) {
       this.#overflowed++
       return
     }
@@ -160,6 +220,7 @@ export class SimNode implements Endpoint {
   }
 
   accept(bytes: Uint8Array, from: HostPort, reply: (bytes: Uint8Array | undefined) => void): void {
+    if (this.#stall?.sleeps !== undefined) return
     this.#inOrder(() => {
       const decoded = this.#parts.envelope.streamDecoder('accepted').push(bytes)
       if (!decoded.done || 'drop' in decoded) {
@@ -211,9 +272,18 @@ export class SimNode implements Endpoint {
     return this.#registry.getNodes(service).includes(node)
   }
 
+  /** Nodes listed by service and, when it was touched, its revision. */
   services(): Map<string, string[]> {
     const { running } = this.#registry.getServices()
-    return new Map(Array.from(running, ([service, instances]) => [service, instances.map(({ node }) => node)]))
+    const found = new Map<string, string[]>()
+    for (const instances of running.values()) {
+      for (const { service, node, meta } of instances) {
+        const { revision } = meta as { readonly revision?: number }
+        const version = revision === undefined ? service : `${service}#${revision}`
+        found.set(version, [...(found.get(version) ?? []), node])
+      }
+    }
+    return found
   }
 
   stats(): NodeStats {
@@ -239,7 +309,7 @@ export class SimNode implements Endpoint {
   }
 
   #feed(feed: (swim: Swim, now: number) => void): void {
-    feed(this.#swim, this.#parts.clock.now)
+    feed(this.#swim, this.#now())
     this.#settle()
   }
 
@@ -254,12 +324,14 @@ export class SimNode implements Endpoint {
     this.#parts.clock.after(delayMs, () => this.#inOrder(run))
   }
 
-  #resume(): void {
+  #resume({ ms, sleeps }: Stall): void {
     const inbox = this.#inbox
     if (inbox === undefined || this.#ended) return
-    const { now } = this.#parts.clock
+    if (sleeps === 'clock-stands') this.#lostMs += ms
+    const now = this.#now()
     const lagMs = now - this.#swim.nextDeadline()
     this.#inbox = undefined
+    this.#stall = undefined
     for (const run of inbox) this.#inOrder(run)
     if (this.#ended) return
     if (lagMs > STALL_MS) this.#swim.handleStall(lagMs)
@@ -270,21 +342,22 @@ export class SimNode implements Endpoint {
   #settle(): void {
     let busy = true
     while (busy) {
-      this.#noteOwnRecord()
+      this.#views.lookAtOwn(this.#swim)
       const effects = this.#swim.drain()
       for (const effect of effects) this.#perform(effect)
       const news = this.#registry.drain()
       for (const effect of news) this.#carryOut(effect)
+      this.#views.lookAt(this.#swim)
       busy = effects.length + news.length > 0
     }
+    this.#outbidRival()
     this.#arm()
   }
 
   #perform(effect: Effect): void {
-    const { network, address, envelope } = this.#parts
     switch (effect.type) {
       case 'packet':
-        network.send(address, effect.to, envelope.sealPacket(effect.bytes))
+        this.#send(effect.to, effect.bytes)
         break
       case 'exchange':
         this.#exchange(effect)
@@ -300,7 +373,7 @@ export class SimNode implements Endpoint {
         this.#seeds.handleJoined(effect.error)
         break
       case 'left':
-        this.#goAway()
+        this.#parts.clock.after(0, () => this.#goAway()) // what is still to be sent goes first, as in the driver
         break
       case 'notice':
         this.#parts.onNotice?.(effect.notice)
@@ -311,6 +384,13 @@ export class SimNode implements Endpoint {
       default:
         unreachable(effect)
     }
+  }
+
+  #send(to: HostPort, plain: Uint8Array): void {
+    const { network, address, envelope, observe, clock, name, life } = this.#parts
+    const bytes = envelope.sealPacket(plain)
+    observe({ type: 'packet', at: clock.now, node: name, life, bytes: bytes.length })
+    network.send(address, to, bytes)
   }
 
   #exchange({ id, to, bytes, expectReply, timeoutMs }: Effect & { type: 'exchange' }): void {
@@ -337,29 +417,19 @@ export class SimNode implements Endpoint {
     return { ok: true, message: decoded.message }
   }
 
-  #handleEvent({ type, member }: MemberEvent): void {
-    const { name, state, tags, rpcAddress, incarnation } = member
+  #handleEvent(event: MemberEvent): void {
+    const { type, member } = event
+    const { name, state, tags, rpcAddress } = member
     if (type !== 'conflict') {
       const seen = type === 'reap' ? 'gone' : state
       this.#registry.handleMember({ name, bootId: tags[TAG_BOOT_ID], state: seen, rpcAddress })
     }
-    const { clock, observe } = this.#parts
-    observe({
-      type: 'member',
-      at: clock.now,
-      observer: this.#parts.name,
-      observerBoot: this.boot,
-      event: type,
-      member: name,
-      boot: tags[TAG_BOOT_ID] ?? '',
-      state,
-      incarnation,
-    })
+    this.#views.handleEvent(event)
   }
 
   #carryOut(effect: RegistryEffect): void {
     const { clock, observe, name } = this.#parts
-    if (effect.type === 'broadcast') this.#swim.broadcast(effect.broadcast, clock.now)
+    if (effect.type === 'broadcast') this.#swim.broadcast(effect.broadcast, this.#now())
     else if (effect.type === 'sync') this.#swim.syncWith(effect.node)
     else {
       const { type, instance } = effect.event
@@ -368,27 +438,37 @@ export class SimNode implements Endpoint {
     }
   }
 
-  #noteOwnRecord(): void {
-    const { name, clock, observe } = this.#parts
-    const own = this.#swim.member(name)
-    if (own === undefined || own.incarnation === this.#ownIncarnation) return
-    this.#ownIncarnation = own.incarnation
-    const { incarnation, state } = own
-    observe({ type: 'own', at: clock.now, node: name, boot: this.boot, incarnation, state })
+  /** As the node does when its clock was set back between two lives. */
+  #outbidRival(): void {
+    const { random, observe, clock, name } = this.#parts
+    const rival = this.#registry.rivalBootId()
+    const now = this.#now()
+    if (rival === undefined || now - this.#raisedAt < RAISE_INTERVAL_MS) return
+    const raised = raisedBootId(rival, random)
+    if (raised === undefined) return
+    this.#raisedAt = now
+    this.#boot = raised
+    observe({ type: 'raised-boot', at: clock.now, node: name, boot: raised })
+    this.#registry.adoptBootId(raised)
+    this.#feed((swim) => swim.updateMeta(this.#meta(), now))
+  }
+
+  #meta(): Uint8Array {
+    return encodeTags({ ...this.#tags, [TAG_BOOT_ID]: this.#boot, [TAG_RPC_ADDRESS]: this.#rpcAddress })
   }
 
   #arm(): void {
     const dueAt = this.#swim.nextDeadline()
     if (dueAt >= this.#wakeAt) return // that one looks again
     this.#wakeAt = dueAt
-    this.#parts.clock.at(dueAt, () => this.#onWake(dueAt))
+    this.#parts.clock.at(dueAt + this.#lostMs, () => this.#onWake(dueAt))
   }
 
   #onWake(wakeAt: number): void {
     if (this.#ended || wakeAt !== this.#wakeAt) return
     this.#wakeAt = Number.POSITIVE_INFINITY
     if (this.#inbox !== undefined) return // the end of the stall judges
-    const { now } = this.#parts.clock
+    const now = this.#now()
     if (this.#swim.nextDeadline() > now) this.#arm()
     else this.#feed((swim) => swim.handleTimeout(now))
   }
@@ -404,8 +484,10 @@ export class SimNode implements Endpoint {
   #goAway(): void {
     if (this.#ended) return
     this.#ended = true
-    this.#parts.network.detach(formatHostPort(this.#parts.address), false)
-    this.#parts.onGone()
+    const { network, address, observe, clock, name, life, onGone } = this.#parts
+    network.detach(formatHostPort(address), false)
+    observe({ type: 'gone', at: clock.now, node: name, boot: this.#boot, life })
+    onGone()
   }
 
   #isInView(address: string): boolean {
@@ -414,8 +496,13 @@ export class SimNode implements Endpoint {
       .some((member) => member.address === address && (member.state === 'alive' || member.state === 'suspect'))
   }
 
+  /** Its own monotonic clock. */
+  #now(): number {
+    return this.#parts.clock.now - this.#lostMs
+  }
+
   #wallNow(): number {
-    return this.#parts.clock.now + this.#parts.wallOffsetMs
+    return this.#parts.clock.now + this.#parts.wallOffsetMs()
   }
 }
 

@@ -1,9 +1,20 @@
 /** One scenario, one seed: the cluster, the standing checkers, and what came of it. */
-import { type Checker, deadStayDead, incarnationsRise, ownRecordLives, packetsFit, tablesBounded } from './checkers.js'
+import {
+  deadStayDead,
+  incarnationsRise,
+  oneIdentityEach,
+  ownRecordLives,
+  packetsFit,
+  tablesBounded,
+  theDeadAreSilent,
+} from './checkers.js'
 import { Cluster } from './cluster.js'
+import type { Checker } from './findings.js'
+import { FORGED_MEMBERS_MAX, FORGED_QUEUE_MAX } from './forgery.js'
 import { SCENARIOS } from './scenarios.js'
 import { nothingDropped } from './snapshot-checkers.js'
-import type { RunCounts } from './tally.js'
+import { addCounts, type RunCounts } from './tally.js'
+import { transitionsLegal } from './transitions.js'
 
 export interface SimulationOptions {
   readonly scenario: string
@@ -28,8 +39,10 @@ export function simulate(options: SimulationOptions): SimulationResult {
   if (scenario === undefined) {
     throw new Error(`no scenario '${options.scenario}'; there are ${Object.keys(SCENARIOS).join(', ')}`)
   }
-  const cluster = new Cluster({ nodes, seed })
-  const checkers = standingCheckers(cluster)
+  const cluster = new Cluster({ nodes, seed, ...scenario.options?.(seed) })
+  const isForged = scenario.isForged?.(seed) ?? false
+  const transitions = transitionsLegal()
+  const checkers = [transitions, ...(isForged ? checkersDespiteLies() : standingCheckers(cluster))]
   for (const checker of checkers) cluster.watch((observation) => checker.observe(observation))
   const violations: string[] = []
   const times: Record<string, number> = {}
@@ -42,8 +55,10 @@ export function simulate(options: SimulationOptions): SimulationResult {
     },
   })
   for (const { name, violations: found } of checkers) violations.push(...found.map((one) => `${name}: ${one}`))
-  violations.push(...nothingDropped(cluster.snapshot()))
-  const { counts, traceHash: hash, now: virtualMs } = cluster
+  // Who moved is heard of at the former address for a while.
+  if (!isForged) violations.push(...nothingDropped(cluster.snapshot(), cluster.counts.moves > 0 ? MOVING_DROPS : []))
+  const { traceHash: hash, now: virtualMs } = cluster
+  const counts = addCounts(cluster.counts, transitions.counts)
   return { ...options, violations, counts, hash, times, virtualMs }
 }
 
@@ -52,8 +67,31 @@ export function replayCommand({ scenario, nodes, seed, loss }: SimulationOptions
   return `npm run sim -- --scenario ${scenario} --nodes ${nodes} --loss ${loss} --seeds 1 --first-seed ${seed}`
 }
 
+const MOVING_DROPS = ['address-conflict'] as const
+const PACKET_BYTES_MAX = 1_400
+
 /** What holds at every instant, whatever the scenario. */
 function standingCheckers(cluster: Cluster): Checker[] {
   const bounds = { members: cluster.size, queued: 2 * cluster.size + 16 }
-  return [incarnationsRise(), deadStayDead(), ownRecordLives(), packetsFit(1_400), tablesBounded(bounds)]
+  return [
+    incarnationsRise(),
+    oneIdentityEach(),
+    deadStayDead(),
+    ownRecordLives(),
+    theDeadAreSilent(),
+    packetsFit(PACKET_BYTES_MAX),
+    tablesBounded(bounds),
+  ]
+}
+
+/** What asks for nobody's honesty. */
+function checkersDespiteLies(): Checker[] {
+  const bounds = { members: FORGED_MEMBERS_MAX, queued: FORGED_QUEUE_MAX }
+  return [
+    incarnationsRise({ byOwnerAlone: false }),
+    ownRecordLives(),
+    theDeadAreSilent(),
+    packetsFit(PACKET_BYTES_MAX),
+    tablesBounded(bounds),
+  ]
 }

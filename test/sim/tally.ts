@@ -1,51 +1,59 @@
 /** What really happened in a run, for the proof that its checks had something to check, and as the trace's fingerprint. */
 import type { Observation } from './observation.js'
+import { TRANSITIONS, type Transition } from './transitions.js'
 import type { NetworkCounts } from './virtual-network.js'
 
-export interface RunCounts extends NetworkCounts {
-  boots: number
-  crashes: number
-  restarts: number
-  leaves: number
-  stalls: number
-  partitions: number
-  oneWayCuts: number
-  suspects: number
-  refutations: number
-  deaths: number
+const OWN_CLASSES = [
+  'boots',
+  'crashes',
+  'silentCrashes',
+  'refusingCrashes',
+  'restarts',
+  'moves',
+  'leaves',
+  'returns',
+  'stalls',
+  'overflowed',
+  'sleeps',
+  'clockStepsBack',
+  'clockStepsAhead',
+  'raisedBoots',
+  'slowLinks',
+  'latencySpikes',
+  'partitions',
+  'oneWayCuts',
+  'metaUpdates',
+  'forged',
+  'suspects',
+  'refutations',
+  'deaths',
   /** Deaths of a boot that was running. */
-  falseDeaths: number
-  servicesUp: number
-  servicesDown: number
-}
+  'falseDeaths',
+  'conflicts',
+  'servicesUp',
+  'servicesDown',
+  'servicesUpdated',
+] as const
 
-export type RunClass = keyof RunCounts
+const NETWORK_CLASSES = [
+  'packets',
+  'bytes',
+  'lost',
+  'cut',
+  'duplicated',
+  'undelivered',
+  'overtaken',
+  'streams',
+  'streamFailures',
+] as const satisfies readonly (keyof NetworkCounts)[]
+
+export type RunClass = (typeof OWN_CLASSES)[number] | keyof NetworkCounts | Transition
+
+export type RunCounts = Record<RunClass, number>
 
 export function emptyCounts(): RunCounts {
-  return {
-    packets: 0,
-    bytes: 0,
-    lost: 0,
-    cut: 0,
-    duplicated: 0,
-    undelivered: 0,
-    overtaken: 0,
-    streams: 0,
-    streamFailures: 0,
-    boots: 0,
-    crashes: 0,
-    restarts: 0,
-    leaves: 0,
-    stalls: 0,
-    partitions: 0,
-    oneWayCuts: 0,
-    suspects: 0,
-    refutations: 0,
-    deaths: 0,
-    falseDeaths: 0,
-    servicesUp: 0,
-    servicesDown: 0,
-  }
+  const classes: readonly RunClass[] = [...NETWORK_CLASSES, ...OWN_CLASSES, ...TRANSITIONS]
+  return Object.fromEntries(classes.map((one) => [one, 0])) as RunCounts
 }
 
 export function addCounts(sum: RunCounts, more: Readonly<Partial<RunCounts>>): RunCounts {
@@ -62,6 +70,7 @@ export function missingClasses(counts: RunCounts, promised: readonly RunClass[])
 export class Tally {
   readonly counts: RunCounts = emptyCounts()
   readonly #running = new Map<string, string>()
+  readonly #left = new Set<string>()
   readonly #firstOwn = new Set<string>()
   #hash = 0x811c9dc5
 
@@ -79,8 +88,10 @@ export class Tally {
     this.fold(observation.at * 1_024)
     switch (observation.type) {
       case 'boot':
-        this.counts.boots++
-        if (this.#running.has(observation.node)) this.counts.restarts++
+        this.#countBoot(observation.node, observation.boot)
+        break
+      case 'raised-boot':
+        this.counts.raisedBoots++
         this.#running.set(observation.node, observation.boot)
         break
       case 'crash':
@@ -90,6 +101,9 @@ export class Tally {
       case 'leave':
         this.counts.leaves++
         this.#running.set(observation.node, '')
+        this.#left.add(observation.node)
+        break
+      case 'gone':
         break
       case 'own':
         this.#countOwn(observation)
@@ -101,6 +115,7 @@ export class Tally {
         this.#foldText(observation.service)
         if (observation.event === 'up') this.counts.servicesUp++
         if (observation.event === 'down') this.counts.servicesDown++
+        if (observation.event === 'update') this.counts.servicesUpdated++
         break
       case 'packet':
         this.fold(observation.bytes)
@@ -110,10 +125,17 @@ export class Tally {
     }
   }
 
-  #countOwn({ boot, incarnation, state }: Observation & { type: 'own' }): void {
+  #countBoot(node: string, boot: string): void {
+    this.counts.boots++
+    if (this.#running.has(node)) this.counts.restarts++
+    if (this.#left.delete(node)) this.counts.returns++
+    this.#running.set(node, boot)
+  }
+
+  #countOwn({ node, life, incarnation, state }: Observation & { type: 'own' }): void {
     this.fold(incarnation)
-    if (this.#firstOwn.has(boot) && state === 'alive') this.counts.refutations++
-    this.#firstOwn.add(boot)
+    if (this.#firstOwn.has(`${node}/${life}`) && state === 'alive') this.counts.refutations++
+    this.#firstOwn.add(`${node}/${life}`)
   }
 
   #countMember({ event, member, boot, incarnation }: Observation & { type: 'member' }): void {
@@ -121,6 +143,7 @@ export class Tally {
     this.#foldText(event)
     this.#foldText(member)
     if (event === 'suspect') this.counts.suspects++
+    if (event === 'conflict') this.counts.conflicts++
     if (event !== 'dead') return
     this.counts.deaths++
     if (this.#running.get(member) === boot) this.counts.falseDeaths++
