@@ -468,7 +468,7 @@ export class SimNode implements Endpoint {
     if (this.#ended || wakeAt !== this.#wakeAt) return
     this.#wakeAt = Number.POSITIVE_INFINITY
     if (this.#inbox !== undefined) return // the end of the stall judges
-    const now = this.#now()
+    const now = Math.max(this.#now(), wakeAt) // not a rounding error before it
     if (this.#swim.nextDeadline() > now) this.#arm()
     else this.#feed((swim) => swim.handleTimeout(now))
   }
