@@ -6,15 +6,18 @@ import {
   leaversAreLeft,
   nobodyDiesFalsely,
   nobodySuspected,
+  oneIdentityEach,
   ownRecordLives,
   packetsFit,
   tablesBounded,
+  theDeadAreSilent,
 } from './checkers.js'
 import { crashesNoticed, detectionBoundMs } from './detection.js'
 import type { Checker } from './findings.js'
 import type { ClusterSnapshot, NodeSnapshot, NodeStats, Observation } from './observation.js'
 import { nothingDropped, nothingUnderWay, registryAgrees, viewsAgree } from './snapshot-checkers.js'
 import { addCounts, emptyCounts, missingClasses } from './tally.js'
+import { TRANSITIONS, transitionsLegal } from './transitions.js'
 
 type Seen = Observation & { readonly type: 'member' }
 
@@ -88,6 +91,40 @@ describe('each checker of histories bites, and lets a correct history pass', () 
   it('an incarnation that its owner never issued is a violation, and so is an owner that goes back', () => {
     expect(judge(incarnationsRise(), [own(5), seen({ incarnation: 6 })])).toHaveLength(1)
     expect(judge(incarnationsRise(), [own(5), own(4)])).toHaveLength(1)
+  })
+
+  it('where lies are told an incarnation may come from anybody, and still never goes down', () => {
+    const rise = () => incarnationsRise({ byOwnerAlone: false })
+    expect(judge(rise(), [own(5), seen({ incarnation: 9 })])).toEqual([])
+    expect(judge(rise(), [own(5), seen({ incarnation: 9 }), seen({ incarnation: 8 })])).toHaveLength(1)
+  })
+
+  it('a view may begin anew with a reaped member, and with a new life of its observer', () => {
+    const reaped = seen({ event: 'reap', state: 'dead', incarnation: 6 })
+    expect(judge(incarnationsRise(), [own(6), seen({ incarnation: 6 }), reaped, seen({ incarnation: 5 })])).toEqual([])
+    expect(judge(incarnationsRise(), [own(6), seen({ incarnation: 6 }), seen({ observerLife: 2 })])).toEqual([])
+  })
+
+  it('two identities of one incarnation are a violation, and so is one that its owner never issued', () => {
+    const moved = { identity: 'c x' }
+    expect(judge(oneIdentityEach(), [own(5), seen(), own(6, moved), seen({ incarnation: 6, ...moved })])).toEqual([])
+    expect(judge(oneIdentityEach(), [own(5), own(5, moved)])).toHaveLength(1)
+    expect(judge(oneIdentityEach(), [own(5), seen(moved)])).toHaveLength(1)
+    expect(judge(oneIdentityEach(), [own(5), own(6, moved), seen({ incarnation: 6 })])).toHaveLength(1)
+  })
+
+  it('two lives within one second may share an incarnation; an accusation carries no identity', () => {
+    const second = own(5, { life: 2, boot: 'b2', identity: 'b y' })
+    expect(judge(oneIdentityEach(), [own(5), second, seen(), seen({ identity: 'b y' })])).toEqual([])
+    expect(judge(oneIdentityEach(), [own(5), seen({ event: 'suspect', state: 'suspect', incarnation: 6 })])).toEqual([])
+  })
+
+  it('a packet of a node that has crashed or closed is a violation; its next life may speak', () => {
+    const packet = (life: number): Observation => ({ type: 'packet', at: 2, node: 'b', life, bytes: 9 })
+    const gone: Observation = { type: 'gone', at: 1, node: 'b', boot: 'b1', life: 1 }
+    expect(judge(theDeadAreSilent(), [packet(1), left, packet(1), gone, packet(2)])).toEqual([])
+    expect(judge(theDeadAreSilent(), [gone, packet(1)])).toHaveLength(1)
+    expect(judge(theDeadAreSilent(), [crashed, packet(1)])).toHaveLength(1)
   })
 
   it('a dead boot that returns at its last incarnation is a violation; a refutation is none', () => {
@@ -166,6 +203,73 @@ describe('each checker of histories bites, and lets a correct history pass', () 
   })
 })
 
+describe('the table of transitions', () => {
+  /** What leads `a`'s view of `b` to each state, at incarnation 5. */
+  const upTo: Readonly<Record<'unknown' | Seen['state'], readonly Observation[]>> = {
+    unknown: [],
+    alive: [seen()],
+    suspect: [seen(), seen({ event: 'suspect', state: 'suspect' })],
+    dead: [seen(), seen({ event: 'dead', state: 'dead' })],
+    left: [seen(), seen({ event: 'leave', state: 'left' })],
+  }
+  const into = (from: string, event: Seen['event'], incarnation: number): Seen => {
+    const state =
+      { suspect: 'suspect', dead: 'dead', leave: 'left', raise: from, reap: from }[event as string] ?? 'alive'
+    return seen({ event, state: state as Seen['state'], incarnation })
+  }
+  const offences = (from: string, event: Seen['event'], incarnation: number): number =>
+    judge(transitionsLegal(), [...upTo[from as keyof typeof upTo], into(from, event, incarnation)]).length
+  const EVENTS = ['join', 'alive', 'update', 'raise', 'suspect', 'dead', 'leave', 'reap'] as const
+
+  it('permits what the protocol says, each change at the incarnation that it needs', () => {
+    for (const name of TRANSITIONS) {
+      const [from = '', event = ''] = name.split(' ')
+      const [atSame, above] = [5, 6].map((incarnation) => offences(from, event as Seen['event'], incarnation))
+      expect(`${name} ${event === 'reap' ? atSame : above}`).toBe(`${name} 0`)
+    }
+  })
+
+  it('forbids every other event in every state', () => {
+    for (const from of Object.keys(upTo)) {
+      for (const event of EVENTS) {
+        if (TRANSITIONS.includes(`${from} ${event}` as (typeof TRANSITIONS)[number])) continue
+        expect(`${from} ${event} ${offences(from, event, 6)}`).toBe(`${from} ${event} 1`)
+      }
+    }
+  })
+
+  it.each([
+    ['alive', 'raise'],
+    ['alive', 'update'],
+    ['suspect', 'alive'],
+    ['suspect', 'raise'],
+    ['dead', 'join'],
+    ['left', 'join'],
+    ['dead', 'raise'],
+    ['left', 'raise'],
+  ] as const)('forbids %s -> %s at the incarnation that is held', (from, event) => {
+    expect(offences(from, event, 5)).toBe(1)
+    expect(offences(from, event, 6)).toBe(0)
+  })
+
+  it.each(['suspect', 'dead', 'leave'] as const)('lets %s come at the incarnation that is held, not below', (event) => {
+    expect(offences('alive', event, 5)).toBe(0)
+    expect(offences('alive', event, 4)).toBe(1)
+  })
+
+  it('takes the new bytes that came with a refutation as part of it, and counts what it saw', () => {
+    const checker = transitionsLegal()
+    const refuted = [...upTo.suspect, seen({ event: 'alive', incarnation: 6 })]
+    expect(judge(checker, [...refuted, seen({ event: 'update', incarnation: 6 })])).toEqual([])
+    expect(checker.counts).toEqual({ 'unknown join': 1, 'alive suspect': 1, 'suspect alive': 1 })
+  })
+
+  it('holds nothing against a new life of the observer', () => {
+    const again = seen({ observerLife: 2 })
+    expect(judge(transitionsLegal(), [...upTo.dead, again])).toEqual([])
+  })
+})
+
 describe('each checker of snapshots bites, and lets an agreed cluster pass', () => {
   const view = (state: 'alive' | 'suspect' | 'dead' | 'left', fields: object = {}) => [
     alive('a'),
@@ -207,6 +311,8 @@ describe('each checker of snapshots bites, and lets an agreed cluster pass', () 
     const with_ = (one: NodeStats) => nothingDropped(snapshot(node('a', { stats: one })))
     expect(with_(stats({ drops: { malformed: 0 } }))).toEqual([])
     expect(with_(stats({ drops: { malformed: 1 } }))).toHaveLength(1)
+    const moved = snapshot(node('a', { stats: stats({ drops: { 'address-conflict': 1, malformed: 1 } }) }))
+    expect(nothingDropped(moved, ['address-conflict'])).toHaveLength(1)
     expect(with_(stats({}, { registryDrops: 1 }))).toHaveLength(1)
     expect(with_(stats({ queued: { rumours: 0, userMessages: 0, dropped: 1 } }))).toHaveLength(1)
   })
@@ -224,6 +330,11 @@ describe('a sweep proves that it was not vacuous', () => {
     const counts = addCounts(emptyCounts(), { lost: 3, deaths: 1 })
     expect(missingClasses(counts, ['lost', 'deaths'])).toEqual([])
     expect(missingClasses(counts, ['lost', 'stalls'])).toEqual(['stalls'])
+  })
+
+  it('a line of the table that never came up is named', () => {
+    const counts = addCounts(emptyCounts(), transitionsLegal().counts)
+    expect(missingClasses(counts, TRANSITIONS)).toEqual([...TRANSITIONS])
   })
 
   it('the detection bound follows the suspicion formulas', () => {

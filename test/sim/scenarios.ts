@@ -39,6 +39,8 @@ const JOIN_WITHIN_MS = 1_000
 /** Healing tries somebody every few seconds; a push/pull round repairs what that missed. */
 const HEAL_LIMIT_MS = 30_000
 const QUIET_MS = 10_000
+const SPLIT_MS = 300_000
+const SPLIT_HEALED_MS = 10_000
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   swarm: {
@@ -102,6 +104,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   crash: { promises: ['crashes', 'suspects', 'deaths', 'undelivered', 'streamFailures', 'servicesDown'], run: crash },
   partition: { promises: ['partitions', 'cut', 'suspects', 'refutations'], run: partition },
   'long-partition': { promises: ['partitions', 'cut', 'suspects', 'deaths', 'refutations'], run: longPartition },
+  split: { promises: ['partitions', 'cut', 'suspects', 'deaths', 'refutations'], run: split },
   stall: { promises: ['stalls', 'suspects', 'refutations'], run: stall },
   'one-way': { promises: ['oneWayCuts', 'cut'], run: oneWay },
   'mass-restart': { promises: ['crashes', 'restarts', 'servicesUp', 'servicesDown'], run: massRestart },
@@ -262,6 +265,20 @@ function longPartition(run: Run): void {
   else run.note('heal', tookMs)
   fadeOut(run)
   stayQuiet(run)
+}
+
+/** Two halves for five minutes, without seeds that would bring them together: all views are equal soon after. */
+function split(run: Run): void {
+  const { cluster, fail, note } = run
+  assemble(run)
+  for (const index of cluster.running()) cluster.node(index).forgetSeeds()
+  const heal = cluster.partition([...Array(Math.floor(cluster.size / 2)).keys()])
+  cluster.run(SPLIT_MS)
+  heal()
+  const tookMs = cluster.runUntil(() => isSettled(cluster, true), 3 * SPLIT_HEALED_MS, 50)
+  if (tookMs === undefined) fail(`the halves did not agree again within ${3 * SPLIT_HEALED_MS} ms`)
+  else if (tookMs > SPLIT_HEALED_MS) fail(`the halves agreed again only after ${tookMs} ms`)
+  if (tookMs !== undefined) note('heal', tookMs)
 }
 
 function stall(run: Run): void {

@@ -1,4 +1,4 @@
-/** The long sweep, in processes of its own: 200 seeds of chaos. */
+/** The long sweeps, in processes of their own. */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
@@ -20,6 +20,18 @@ function run(...options: string[]): Promise<{ code: number | null; tail: string 
 
 it('100 nodes agree again after chaos, for 200 seeds', async () => {
   const { code, tail } = await run('--scenario', 'chaos', '--nodes', '100', '--seeds', '200', '--jobs', '2')
+  expect(code, tail).toBe(0)
+}, 1_200_000)
+
+it('8 nodes keep every rule under any mixture of faults, and agree after them, for 2,000 seeds', async () => {
+  const { code, tail } = await run('--seeds', '2000', '--first-seed', '301')
+  console.log(tail)
+  expect(code, tail).toBe(0)
+}, 1_800_000)
+
+it('two halves of 100 nodes that were apart for five minutes agree again within 10 s, for 20 seeds', async () => {
+  const { code, tail } = await run('--scenario', 'split', '--nodes', '100', '--seeds', '20')
+  console.log(tail)
   expect(code, tail).toBe(0)
 }, 1_200_000)
 
