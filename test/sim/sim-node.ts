@@ -39,7 +39,7 @@ export interface SimNodeParts {
   readonly observe: Observer
   readonly onNotice?: (notice: Notice) => void
   /** Tell of changes that no event tells of as well. */
-  readonly everyChange: boolean
+  readonly everyChange?: boolean
   /** Its leave has been told, and it is gone. */
   readonly onGone: () => void
 }
@@ -90,7 +90,7 @@ export class SimNode implements Endpoint {
   #slowMs = 0
 
   constructor(parts: SimNodeParts) {
-    const { name, life, clock, random, observe, everyChange } = parts
+    const { name, life, clock, random, observe, everyChange = false } = parts
     this.#parts = parts
     this.#boot = makeBootId(this.#wallNow(), random)
     this.#views = new ViewWatch({ name, life, boot: () => this.#boot, now: () => clock.now, observe, everyChange })
