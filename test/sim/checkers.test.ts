@@ -264,6 +264,13 @@ describe('the table of transitions', () => {
     expect(checker.counts).toEqual({ 'unknown join': 1, 'alive suspect': 1, 'suspect alive': 1 })
   })
 
+  it('lets a stranger who moved begin anew, but no shoal node', () => {
+    const begun = seen({ incarnation: 1, boot: '' })
+    expect(judge(transitionsLegal(), [...upTo.left, begun])).toEqual([])
+    expect(judge(incarnationsRise({ byOwnerAlone: false }), [...upTo.left, begun])).toEqual([])
+    expect(judge(transitionsLegal(), [...upTo.left, seen({ incarnation: 1 })])).toHaveLength(1)
+  })
+
   it('holds nothing against a new life of the observer', () => {
     const again = seen({ observerLife: 2 })
     expect(judge(transitionsLegal(), [...upTo.dead, again])).toEqual([])

@@ -3,6 +3,7 @@
  * what contradicts it; none knows how the cluster works inside. Which state may follow which is in `transitions.ts`.
  */
 import { type Checker, Findings, viewKey } from './findings.js'
+import { isMovedStranger } from './transitions.js'
 
 /** What one observer sees of a member's incarnation never goes down, and - without lies - nobody but the owner raises it. */
 export function incarnationsRise({ byOwnerAlone = true }: { byOwnerAlone?: boolean } = {}): Checker {
@@ -23,7 +24,7 @@ export function incarnationsRise({ byOwnerAlone = true }: { byOwnerAlone?: boole
       if (observation.type !== 'member') return
       const { at, observer, member, incarnation } = observation
       const key = viewKey(observation)
-      const before = seen.get(key) ?? 0
+      const before = isMovedStranger(observation) ? 0 : (seen.get(key) ?? 0)
       if (incarnation < before) findings.add(at, `${observer} saw ${member} go from ${before} to ${incarnation}`)
       if (observation.event === 'reap') seen.delete(key)
       else seen.set(key, incarnation)

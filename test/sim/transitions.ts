@@ -65,7 +65,8 @@ export function transitionsLegal(): Checker & { readonly counts: Readonly<Partia
     if (event === 'conflict' || isEcho(observation, held)) return
     const to = event === 'reap' ? 'unknown' : state
     const rule = RULES.find((each) => each.from === held.state && each.event === event && each.to === to)
-    if (rule === undefined || !compares(rule, held.incarnation, incarnation)) {
+    const fits = rule !== undefined && (isMovedStranger(observation) || compares(rule, held.incarnation, incarnation))
+    if (rule === undefined || !fits) {
       const [before, after] = [`${held.state}(${held.incarnation})`, `${to}(${incarnation})`]
       findings.add(at, `${observer} took ${member} from ${before} to ${after} by ${event}`)
     } else counts[nameOf(rule)] = (counts[nameOf(rule)] ?? 0) + 1
@@ -85,6 +86,14 @@ export function transitionsLegal(): Checker & { readonly counts: Readonly<Partia
 /** One alive may clear a suspicion and bring new bytes: it is told as two events. */
 function isEcho({ event, incarnation }: MemberObservation, held: Held): boolean {
   return event === 'update' && held.event === 'alive' && incarnation === held.incarnation
+}
+
+/**
+ * A memberlist node that moves begins at incarnation 1 again, and its free name is taken over at any (memberlist's
+ * aliveNode). Shoal nodes, who have a boot id, outbid what is held of them.
+ */
+export function isMovedStranger({ event, boot }: MemberObservation): boolean {
+  return event === 'join' && boot === ''
 }
 
 function compares({ incarnation }: Rule, before: number, after: number): boolean {
