@@ -192,6 +192,8 @@ export class Sync {
     this.#parts.onList(request.nodes, false, now)
     this.#merge(request, formatHostPort(from), now)
     this.#verifySender(request, from)
+    // Asked before we asked anybody: a seed, or one whose own join failed, knows no more than we do now.
+    if (request.join && this.#intervalMs === Number.POSITIVE_INFINITY) this.#exchangeSoon(now)
     return reply
   }
 
@@ -212,8 +214,7 @@ export class Sync {
     if (rest !== undefined) this.#sendRest(exchange.to, rest)
     if (exchange.healing && exchange.peer !== undefined) this.#parts.onHealed(exchange.peer, now)
     if (exchange.reported) {
-      this.#intervalMs = AFTER_JOIN_MS
-      this.#tickAt = Math.min(this.#tickAt, now + AFTER_JOIN_MS)
+      this.#exchangeSoon(now)
       this.#parts.outbound.emit({ type: 'joined', id: exchange.reportId ?? id, error: rejected })
     }
     return true
@@ -245,6 +246,11 @@ export class Sync {
   #prove({ peer, to }: Exchange): void {
     const entry = peer === undefined ? undefined : this.#parts.members.get(peer)
     if (entry !== undefined && entry.port === to.port && entry.host === to.host) entry.proven = true
+  }
+
+  #exchangeSoon(now: number): void {
+    this.#intervalMs = AFTER_JOIN_MS
+    this.#tickAt = Math.min(this.#tickAt, now + AFTER_JOIN_MS)
   }
 
   #start(exchange: Exchange, bytes: Uint8Array): number {

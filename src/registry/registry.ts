@@ -75,6 +75,8 @@ export class Registry implements PayloadHandler {
   readonly #drops: DropCounts = newDropCounts()
   #effects: RegistryEffect[] = []
   #hasOwnNews = false
+  /** Members known when our news was last sent. */
+  #toldCount = 1
   #rivalBootId: string | undefined
 
   constructor(options: RegistryOptions) {
@@ -138,6 +140,7 @@ export class Registry implements PayloadHandler {
   /** To be told of every change of a member. Of our own name only `rpcAddress` is taken. */
   handleMember(view: MemberView): void {
     this.#view.handleMember(view)
+    this.#repeatIfGrown()
   }
 
   handleMessage(bytes: Uint8Array): Verdict {
@@ -194,6 +197,7 @@ export class Registry implements PayloadHandler {
     if (effects.length > 0) this.#effects = []
     if (!this.#hasOwnNews) return effects
     this.#hasOwnNews = false
+    this.#toldCount = this.#view.size
     const bytes = encodeMessage(this.#own.message())
     return [{ type: 'broadcast', broadcast: { key: broadcastKey(this.#own.held.node), bytes } }, ...effects]
   }
@@ -356,6 +360,14 @@ export class Registry implements PayloadHandler {
     if (known === undefined || (known.bootId <= bootId && (known.bootId < bootId || known.rev < rev))) {
       this.#hasOwnNews = true
     }
+  }
+
+  /**
+   * Gossip sends news as often as the members known at that time call for. A node that starts together with its seeds
+   * knows few of them then, and neither do those who pass it on; so it is told again whenever they have doubled.
+   */
+  #repeatIfGrown(): void {
+    if (this.#own.held.rev > 0 && this.#view.size >= 2 * this.#toldCount) this.#hasOwnNews = true
   }
 
   #digest(): DigestEntry[] {
