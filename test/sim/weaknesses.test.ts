@@ -64,7 +64,7 @@ describe('partitions', () => {
     cluster.run(5 * MINUTE_MS)
     expect(cluster.node(0).stateOf(cluster.nameOf(3))).toBe('dead')
     heal()
-    expect(untilAgreed(cluster)).toBeLessThan(10_000) // [4.6 s]
+    expect(untilAgreed(cluster)).toBeLessThan(10_000) // [1.0 s]
   })
 
   it('a broken pair of links is no death and no suspicion, as long as one other node reaches both', () => {
@@ -101,14 +101,14 @@ describe('restarts', () => {
     cluster.run(2_500)
     cluster.move(4)
     cluster.start(4)
-    expect(untilAgreed(cluster)).toBeLessThan(1_000) // [0 s]
+    expect(untilAgreed(cluster)).toBeLessThan(1_000) // [0.05 s]
     cluster.crash(5)
     cluster.move(5)
     cluster.clock.after(1_000, () => cluster.start(5))
     cluster.run(1_000)
     const { config, size } = cluster
     const freeMs = detectionBoundMs(config, size) + config.deadNodeReclaimMs
-    expect(untilAgreed(cluster, 5 * MINUTE_MS)).toBeLessThan(freeMs + config.pushPullIntervalMs) // [57 s]
+    expect(untilAgreed(cluster, 5 * MINUTE_MS)).toBeLessThan(freeMs + config.pushPullIntervalMs) // [61 s]
   })
 
   it('two clusters stay apart though a node of one gets an address of the other', () => {
@@ -153,7 +153,7 @@ describe('slow and deaf nodes', () => {
       cluster.sleep(4, 3 * MINUTE_MS, kind)
       cluster.run(3 * MINUTE_MS + 1_000)
       expect(deaths.filter(({ observer }) => observer === cluster.nameOf(4))).toEqual([]) // [0]
-      expect(untilAgreed(cluster)).toBeLessThan(15_000)
+      expect(untilAgreed(cluster)).toBeLessThan(15_000) // [agreed again in the second after it woke]
     }
   })
 
@@ -185,7 +185,7 @@ describe('storms', () => {
     cluster.run(10 * MINUTE_MS)
     expect(deaths).toEqual([])
     const bytesPerSecond = (cluster.counts.bytes - bytes) / 20 / 600
-    expect(bytesPerSecond).toBeLessThan(3_000)
+    expect(bytesPerSecond).toBeLessThan(3_000) // [0 deaths, 2.1 KB/s for each node]
   })
 
   it('queues stay bounded while every node changes its tags five times a second, and then run dry', () => {
@@ -205,7 +205,7 @@ describe('storms', () => {
       10_000,
       20,
     )
-    expect(tookMs).toBeLessThan(2_000) // user messages are not starved by rumours
+    expect(tookMs).toBeLessThan(2_000) // user messages are not starved by rumours [20 ms]
     cluster.run(10_000 + suspicionLimits(config, 30).minMs)
     expect(bounded.violations).toEqual([])
     for (const index of cluster.running()) {
