@@ -174,6 +174,9 @@ export class Cluster {
       wallOffsetMs: () => EPOCH_MS + slot.wallStepMs,
       everyChange: this.#options.everyChange ?? false,
       observe: (observation) => this.#observe(observation),
+      onNotice: (notice) => {
+        if (notice.kind === 'name-settled' && notice.outcome === 'lost') this.#yield(index, notice.accepted)
+      },
       onGone: () => this.#end(slot, 'left'),
     })
     slot.node.start()
@@ -350,6 +353,16 @@ export class Cluster {
   #observe(observation: Observation): void {
     this.#tally.observe(observation)
     for (const observe of this.#observers) observe(observation)
+  }
+
+  /** As the node does that lost its name: who was taken in by nobody ends without a word, another one leaves. */
+  #yield(index: number, accepted: boolean): void {
+    const { lives } = this.#slot(index)
+    this.clock.after(0, () => {
+      if (this.#slot(index).lives !== lives) return
+      if (accepted) this.leave(index)
+      else this.crash(index, false)
+    })
   }
 
   #watchStats(): void {

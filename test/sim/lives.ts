@@ -128,13 +128,14 @@ export class Lives {
     return new SimNode({
       name: life.name,
       address: life.address,
-      seeds: seeds.map(({ at }) => at),
+      seeds: () => seeds.map(({ at }) => at),
       config: this.config,
       envelope: this.#envelope,
       clock: this.clock,
       network: this.network,
       random: seededRandom((this.#seed * 1_000_003 + this.all.length * 1_009 + 7) | 0),
-      wallOffsetMs,
+      wallOffsetMs: () => wallOffsetMs,
+      life: this.all.length,
       observe: (observation) => {
         if (observation.type !== 'packet') this.observations.push(observation)
       },
