@@ -2,6 +2,7 @@
  * Starting a node: options, listener, membership and the first pass over the seeds, in the order in which each needs
  * the one before. What fails leaves nothing open.
  */
+import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { formatHostPort } from './address.js'
 import { monotonicMs, wallMs } from './clock.js'
@@ -52,6 +53,7 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
     rpcAddress: '',
     random,
     packetBytesMax: Math.min(REGISTRY_BYTES_MAX, broadcastRoomFor(options)),
+    sha256: (bytes) => createHash('sha256').update(bytes).digest('hex'),
     pending: (node) => rpc.pending(node),
     rttMs: (node) => link.rttMs(node),
   })
@@ -72,6 +74,7 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
       rpc,
       tags: options.tags,
       random,
+      recheckIntervalMs: options.recheckIntervalMs,
       onMember: (event) => emitter.emit('member', event),
       onService: (event) => {
         feed.publish(event)

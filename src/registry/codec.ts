@@ -3,14 +3,36 @@
  * and allocates no more than the bytes justify. What the fields may hold is parse.ts's affair.
  */
 import { Decoder, Encoder } from '@msgpack/msgpack'
+import { concatBytes } from '../bytes.js'
 import { unreachable } from '../errors.js'
 import { isShoalPayload, PAYLOAD_MAGIC } from '../membership/payload.js'
 import type { DigestEntry, RecordSet, RegistryMessage, Removal } from './messages.js'
-import { parseMessage } from './parse.js'
+import { parseMessage, parseMeta } from './parse.js'
 import { isSoundMsgpack } from './prescan.js'
-import { RECORD_LIMITS, type RegistryRecord, SERVICE_STATUSES } from './record.js'
+import {
+  FETCH_COUNT_MAX,
+  LARGE_META_LIMITS,
+  RECORD_LIMITS,
+  type RegistryRecord,
+  SERVICE_STATUSES,
+  type ServiceMeta,
+} from './record.js'
 
-const KINDS = { change: 1, announce: 2, digest: 3, state: 4, records: 5 } as const
+const KINDS = {
+  change: 1,
+  announce: 2,
+  digest: 3,
+  state: 4,
+  records: 5,
+  recheck: 6,
+  missed: 7,
+  fetch: 8,
+  bodies: 9,
+} as const
+type Kind = RegistryMessage['kind']
+const KIND_OF: ReadonlyMap<number | undefined, Kind> = new Map(
+  Object.entries(KINDS).map(([kind, code]) => [code, kind as Kind]),
+)
 const HEADER_BYTES = PAYLOAD_MAGIC.length + 1
 
 /** Larger payloads are refused unseen; a push/pull's budget lies well below. */
@@ -22,15 +44,15 @@ const COUNT_MAX = 65_536
 
 const encoder = new Encoder({ maxDepth: DEPTH_MAX + 1 })
 const decoder = new Decoder({
-  maxStrLength: 3 * RECORD_LIMITS.recordWeightMax,
-  maxArrayLength: COUNT_MAX,
+  maxStrLength: RECORD_LIMITS.metaBytesMax,
+  maxArrayLength: RECORD_LIMITS.metaBytesMax,
   maxMapLength: COUNT_MAX,
   maxBinLength: 0,
   maxExtLength: 0,
 })
 
 export function encodeMessage(message: RegistryMessage): Uint8Array {
-  const body = encoder.encodeSharedRef(messageFields(message))
+  const body = message.kind === 'bodies' ? joinBodies(message.bodies) : encoder.encodeSharedRef(messageFields(message))
   const bytes = new Uint8Array(HEADER_BYTES + body.length)
   bytes.set(PAYLOAD_MAGIC)
   bytes[HEADER_BYTES - 1] = KINDS[message.kind]
@@ -42,6 +64,7 @@ export function encodeMessage(message: RegistryMessage): Uint8Array {
 export function decodeMessage(bytes: Uint8Array): RegistryMessage | undefined {
   const kind = kindOf(bytes)
   if (kind === undefined || bytes.length > PAYLOAD_BYTES_MAX) return undefined
+  if (kind === 'bodies') return splitBodies(bytes.subarray(HEADER_BYTES))
   if (!isSoundMsgpack(bytes, HEADER_BYTES, DEPTH_MAX)) return undefined
   let body: unknown
   try {
@@ -57,31 +80,59 @@ export function encodedEntryBytes(entry: RegistryRecord | Removal): number {
   return encoder.encodeSharedRef('meta' in entry ? recordFields(entry) : removalFields(entry)).length
 }
 
-function kindOf(bytes: Uint8Array): RegistryMessage['kind'] | undefined {
-  if (!isShoalPayload(bytes)) return undefined
-  switch (bytes[HEADER_BYTES - 1]) {
-    case KINDS.change:
-      return 'change'
-    case KINDS.announce:
-      return 'announce'
-    case KINDS.digest:
-      return 'digest'
-    case KINDS.state:
-      return 'state'
-    case KINDS.records:
-      return 'records'
-    default:
-      return undefined
-  }
+/** Each after its length. They are decoded only when their hash shows that somebody wants them. */
+function joinBodies(bodies: readonly Uint8Array[]): Uint8Array {
+  return concatBytes(
+    bodies.flatMap((body) => {
+      const length = new Uint8Array(4)
+      new DataView(length.buffer).setUint32(0, body.length)
+      return [length, body]
+    }),
+  )
 }
 
-function messageFields(message: RegistryMessage): unknown[] {
+function splitBodies(bytes: Uint8Array): RegistryMessage | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const bodies: Uint8Array[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const length = at + 4 <= bytes.length ? view.getUint32(at) : 0
+    at += 4 + length
+    if (length === 0 || at > bytes.length || bodies.length >= FETCH_COUNT_MAX) return undefined
+    bodies.push(bytes.subarray(at - length, at))
+  }
+  return { kind: 'bodies', bodies }
+}
+
+/** A meta's bytes: equal for equal metas, whatever the order in which their keys were written. */
+export function encodeMeta(meta: ServiceMeta): Uint8Array {
+  return encoder.encode(meta)
+}
+
+/** `undefined` for any bytes that are not exactly one meta within the limits of a large one. */
+export function decodeMeta(bytes: Uint8Array): { readonly meta: ServiceMeta; readonly weight: number } | undefined {
+  if (bytes.length > RECORD_LIMITS.metaBytesMax || !isSoundMsgpack(bytes, 0, RECORD_LIMITS.metaDepthMax + 1))
+    return undefined
+  let value: unknown
+  try {
+    value = decoder.decode(bytes)
+  } catch {
+    return undefined // as above
+  }
+  return parseMeta(value, LARGE_META_LIMITS)
+}
+
+function kindOf(bytes: Uint8Array): Kind | undefined {
+  return isShoalPayload(bytes) ? KIND_OF.get(bytes[HEADER_BYTES - 1]) : undefined
+}
+
+function messageFields(message: Exclude<RegistryMessage, { kind: 'bodies' }>): unknown[] {
   switch (message.kind) {
     case 'change': {
       const { node, bootId, base, rev, records, removed } = message
       return [node, bootId, base, rev, records.map(recordFields), removed.map(removalFields)]
     }
     case 'announce':
+    case 'missed':
       return entryFields(message)
     case 'digest':
       return [message.digest.map(entryFields)]
@@ -89,6 +140,10 @@ function messageFields(message: RegistryMessage): unknown[] {
       return [message.digest.map(entryFields), message.sets.map(setFields)]
     case 'records':
       return [message.sets.map(setFields)]
+    case 'recheck':
+      return [message.node, message.hash.a, message.hash.b]
+    case 'fetch':
+      return [message.node, message.hashes]
     default:
       return unreachable(message)
   }
@@ -107,6 +162,7 @@ function removalFields({ service, rev }: Removal): unknown[] {
 }
 
 function recordFields(record: RegistryRecord): unknown[] {
-  const { service, version, status, statusAt, reason, methods, meta, rev } = record
-  return [service, version, SERVICE_STATUSES.indexOf(status), statusAt, reason ?? null, methods, meta, rev]
+  const { service, version, status, statusAt, reason, methods, meta, rev, metaRef } = record
+  const fields = [service, version, SERVICE_STATUSES.indexOf(status), statusAt, reason ?? null, methods, meta, rev]
+  return metaRef === undefined ? fields : [...fields, [metaRef.hash, metaRef.bytes]]
 }

@@ -21,6 +21,7 @@ export {
   type LifecycleStep,
   nextStep,
 } from './lifecycle.js'
+export type { Sha256 } from './meta-fetch.js'
 export type { StatusChange } from './own-records.js'
 export type { PlainData } from './plain-data.js'
 export {

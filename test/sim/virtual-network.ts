@@ -45,6 +45,8 @@ export interface NetworkCounts {
   undelivered: number
   overtaken: number
   streams: number
+  /** Requests and replies, without what TCP adds. */
+  streamBytes: number
   streamFailures: number
 }
 
@@ -77,6 +79,7 @@ export class VirtualNetwork {
     undelivered: 0,
     overtaken: 0,
     streams: 0,
+    streamBytes: 0,
     streamFailures: 0,
   }
   readonly #parts: NetworkParts
@@ -131,6 +134,7 @@ export class VirtualNetwork {
   /** Connect, request, reply. `done` is called once, at the latest when both time limits have passed. */
   exchange(request: StreamRequest): void {
     this.counts.streams++
+    this.counts.streamBytes += request.bytes.length
     const { clock } = this.#parts
     let ended = false
     const finish = (result: ExchangeResult): void => {
@@ -163,6 +167,7 @@ export class VirtualNetwork {
     const limits = { rtoMs: SEGMENT_RTO_MS, until }
     const answered = (reply: Uint8Array | undefined): void =>
       this.#oneWay(target, source, limits, () => {
+        this.counts.streamBytes += reply?.length ?? 0
         if (reply !== undefined) finish(request.decode(reply))
         else if (request.expectReply) finish({ ok: false, error: 'closed without a reply' })
         else finish({ ok: true, message: undefined })
