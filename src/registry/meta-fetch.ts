@@ -136,7 +136,7 @@ export class MetaFetch {
       this.#wanted.delete(hash)
       return undefined
     }
-    this.#isFull = !store.makeRoom(bytes)
+    this.#isFull = !store.makeRoom(this.#askedBytes + bytes)
     if (this.#isFull) return undefined
     wanted.attempts++
     wanted.dueTick = this.#tick + Math.min(PAUSE_TICKS_MAX, 2 ** wanted.attempts)

@@ -70,6 +70,8 @@ export interface NetworkParts {
 
 export class VirtualNetwork {
   readonly conditions: Conditions
+  /** Datagrams that are lost on purpose. */
+  lose: ((bytes: Uint8Array, to: string) => boolean) | undefined
   readonly counts: NetworkCounts = {
     packets: 0,
     bytes: 0,
@@ -121,7 +123,7 @@ export class VirtualNetwork {
     this.counts.bytes += bytes.length
     onPacket(source, target, bytes)
     if (this.#isCut(source, target)) this.counts.cut++
-    else if (random() < this.conditions.lossRate) this.counts.lost++
+    else if (random() < this.conditions.lossRate || this.lose?.(bytes, target) === true) this.counts.lost++
     else {
       this.#deliver(from, target, bytes)
       if (this.conditions.duplicateRate > 0 && random() < this.conditions.duplicateRate) {

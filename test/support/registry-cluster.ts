@@ -62,6 +62,32 @@ export function pushPull(initiator: Registry, responder: Registry): void {
   if (rest !== undefined) responder.handleMessage(rest)
 }
 
+/** Carries out what the registries ask for, gossip apart, until they are at rest; says what was sent, as `a > b kind`. */
+export function settle(
+  cluster: readonly Registry[],
+  options: { readonly lost?: (line: string) => boolean } = {},
+): string[] {
+  const sent: string[] = []
+  const byName = new Map(cluster.map((registry) => [registry.inspect().node, registry]))
+  for (let isBusy = true; isBusy; ) {
+    isBusy = false
+    for (const registry of cluster) {
+      for (const effect of registry.drain()) {
+        if (effect.type !== 'send' && effect.type !== 'sync') continue
+        isBusy = true
+        const kind = effect.type === 'sync' ? 'sync' : decodeMessage(effect.bytes)?.kind
+        const line = `${registry.inspect().node} > ${effect.node} ${kind}`
+        const to = byName.get(effect.node)
+        sent.push(line)
+        if (to === undefined || options.lost?.(line) === true) continue
+        if (effect.type === 'sync') pushPull(registry, to)
+        else to.handleMessage(effect.bytes)
+      }
+    }
+  }
+  return sent
+}
+
 /** All that a registry vouches for, in an order of its own making, for comparison. */
 export function holdings(registry: Registry): RecordSet[] {
   const message = decodeMessage(registry.localState(EMPTY_BYTES))

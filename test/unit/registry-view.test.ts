@@ -1,7 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import { SERVICE_STATUSES } from '../../src/registry/record.js'
 import type { Registry } from '../../src/registry/registry.js'
-import { BOOT_1, BOOT_2, member, methodsOf, newCluster, newRegistry, news, running, told } from '../support/registry-cluster.js'
+import {
+  BOOT_1,
+  BOOT_2,
+  member,
+  methodsOf,
+  newCluster,
+  newRegistry,
+  news,
+  running,
+  told,
+} from '../support/registry-cluster.js'
 
 function pair(): [Registry, Registry] {
   const [a, b] = newCluster('a', 'b') as [Registry, Registry]
@@ -163,7 +173,14 @@ describe('a service', () => {
     expect(Object.isFrozen(before)).toBe(true)
     expect(before).toEqual({
       ...{ node: 'a', service: 'users', version: '1.0.0', status: 'running', statusAt: 1_000, reason: undefined },
-      ...{ methods: ['get', 'put'], meta: {}, metaPending: false, hash: expect.stringMatching(/^[0-9a-f]{14}$/), address: 'a:1', local: false },
+      ...{
+        methods: ['get', 'put'],
+        meta: {},
+        metaPending: false,
+        hash: expect.stringMatching(/^[0-9a-f]{14}$/),
+        address: 'a:1',
+        local: false,
+      },
     })
     running(a, 'billing')
     b.handleMessage(news(a))
