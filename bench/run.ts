@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: convergence and calls between real processes on loopback. Prints tables, writes one JSON file under
- * `bench/results/`. Exit code 1 when something that should have happened did not.
+ * `npm run bench`: convergence and calls between real processes on loopback, and by name what the registry does and
+ * costs. Prints tables, writes one JSON file under `bench/results/`. Exit code 1 when something that should have happened did not.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -13,9 +13,11 @@ import { type Summary, summarize } from './lib/statistics.js'
 import { figure, renderTable } from './lib/table.js'
 import { type CallsOptions, callSteps, runCalls } from './scenarios/calls.js'
 import { type ConvergenceOptions, convergenceSteps, runConvergence } from './scenarios/convergence.js'
+import { type RegistrySuiteResult, runRegistrySuite } from './suites/registry.js'
 
-const SUITES = ['convergence', 'calls'] as const
+const SUITES = ['convergence', 'calls', 'registry'] as const
 type Suite = (typeof SUITES)[number]
+const DEFAULT_SUITES: readonly Suite[] = ['convergence', 'calls']
 
 interface BenchOptions {
   readonly suites: readonly Suite[]
@@ -29,11 +31,12 @@ interface Results {
   /** Milliseconds. */
   readonly convergence: Record<string, Summary & { readonly values: readonly number[] }>
   readonly calls: Record<string, readonly CallFigures[]>
+  readonly registry: RegistrySuiteResult | undefined
   readonly misses: readonly string[]
 }
 
 const USAGE = `npm run bench -- [suite ...] [options]
-  suites        ${SUITES.join(', ')}; default all
+  suites        ${SUITES.join(', ')}; default ${DEFAULT_SUITES.join(' and ')}
   --nodes N     processes of the convergence suite (default 30)
   --profile P   lan, wan or local (default lan)
   --repeats N   joins, services and leaves measured (default 10)
@@ -69,7 +72,7 @@ function parseOptions(): BenchOptions {
     return value
   }
   return {
-    suites: positionals.length === 0 ? SUITES : (positionals as Suite[]),
+    suites: positionals.length === 0 ? DEFAULT_SUITES : (positionals as Suite[]),
     convergence: {
       nodes: positive('nodes', values.nodes, 30),
       profile,
@@ -85,10 +88,11 @@ async function measure(program: WorkerProgram, options: BenchOptions): Promise<R
   const values = new Map<string, number[]>()
   const calls: Record<string, CallFigures[]> = {}
   const misses: string[] = []
-  const steps = { convergence: convergenceSteps(options.convergence), calls: callSteps(options.calls) }
+  const steps = { convergence: convergenceSteps(options.convergence), calls: callSteps(options.calls), registry: 1 }
   const progress = new Progress(options.suites.reduce((sum, suite) => sum + steps[suite], 0))
   const step = (what: string): void => progress.step(what)
   const miss = (what: string): void => void misses.push(what)
+  let registry: RegistrySuiteResult | undefined
   try {
     if (options.suites.includes('convergence')) {
       const record = (name: string, ms: number): void => void values.set(name, [...(values.get(name) ?? []), ms])
@@ -101,6 +105,11 @@ async function measure(program: WorkerProgram, options: BenchOptions): Promise<R
       }
       await runCalls(program, options.calls, { step, record })
     }
+    if (options.suites.includes('registry')) {
+      step('the registry, simulated, and its memory')
+      registry = await runRegistrySuite()
+      registry.misses.forEach(miss)
+    }
   } catch (error) {
     miss(`stopped early: ${String(error)}`)
   }
@@ -108,10 +117,10 @@ async function measure(program: WorkerProgram, options: BenchOptions): Promise<R
   const convergence = Object.fromEntries(
     [...values].map(([name, list]) => [name, { ...summarize(list), values: list }]),
   )
-  return { environment, options, convergence, calls, misses }
+  return { environment, options, convergence, calls, registry, misses }
 }
 
-function printResults({ environment, options, convergence, calls, misses }: Results): void {
+function printResults({ environment, options, convergence, calls, registry, misses }: Results): void {
   const { node, cpu, cores, commit, loadBefore } = environment
   const lines = [`\nNode ${node} on ${cores} x ${cpu}, commit ${commit}, load before ${loadBefore}`]
   const rows = Object.entries(convergence).map(([name, s]) => [
@@ -138,6 +147,7 @@ function printResults({ environment, options, convergence, calls, misses }: Resu
     lines.push(renderTable(['', 'p50', 'p99', 'p99.9', 'calls/s', 'range'], callRows))
     lines.push('Closed loops: a stalled callee slows the callers down, so the tail under a fixed load would be worse.')
   }
+  lines.push(...(registry?.lines ?? []))
   for (const miss of misses) lines.push(`MISSED: ${miss}`)
   process.stdout.write(`${lines.join('\n')}\n`)
 }

@@ -80,27 +80,28 @@ export function encodedEntryBytes(entry: RegistryRecord | Removal): number {
   return encoder.encodeSharedRef('meta' in entry ? recordFields(entry) : removalFields(entry)).length
 }
 
-/** Each after its length. They are decoded only when their hash shows that somebody wants them. */
+/** Their number, then each after its length. They are decoded only when their hash shows that somebody wants them. */
 function joinBodies(bodies: readonly Uint8Array[]): Uint8Array {
-  return concatBytes(
-    bodies.flatMap((body) => {
-      const length = new Uint8Array(4)
-      new DataView(length.buffer).setUint32(0, body.length)
-      return [length, body]
-    }),
-  )
+  const parts = bodies.flatMap((body) => {
+    const length = new Uint8Array(4)
+    new DataView(length.buffer).setUint32(0, body.length)
+    return [length, body]
+  })
+  return concatBytes([Uint8Array.of(bodies.length), ...parts])
 }
 
 function splitBodies(bytes: Uint8Array): RegistryMessage | undefined {
+  const [count = 0] = bytes
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const bodies: Uint8Array[] = []
-  for (let at = 0; at < bytes.length; ) {
-    const length = at + 4 <= bytes.length ? view.getUint32(at) : 0
-    at += 4 + length
-    if (length === 0 || at > bytes.length || bodies.length >= FETCH_COUNT_MAX) return undefined
-    bodies.push(bytes.subarray(at - length, at))
+  let at = 1
+  while (bodies.length < Math.min(count, FETCH_COUNT_MAX) && at + 4 <= bytes.length) {
+    const startsAt = at + 4
+    at = startsAt + view.getUint32(at)
+    bodies.push(bytes.subarray(startsAt, at))
   }
-  return { kind: 'bodies', bodies }
+  const isWhole = bodies.length === count && at === bytes.length && bodies.every((body) => body.length > 0)
+  return isWhole && count > 0 ? { kind: 'bodies', bodies } : undefined
 }
 
 /** A meta's bytes: equal for equal metas, whatever the order in which their keys were written. */

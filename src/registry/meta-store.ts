@@ -49,7 +49,9 @@ export class MetaStore {
   }
 
   /** What of our own is announced no longer becomes like fetched: others may offer the same, and so may we again. */
-  keepOwn(hashes: ReadonlySet<string>): void {
+  keepOwn(announced: () => ReadonlySet<string>): void {
+    if (this.#own.size === 0) return
+    const hashes = announced()
     for (const [hash, { meta, weight }] of this.#own) {
       if (hashes.has(hash)) continue
       this.#own.delete(hash)

@@ -22,12 +22,27 @@ export interface RecheckParts {
 /** Of the push/pulls that others' hashes may make us begin between two ticks: one is expected in ten seconds. */
 const MISMATCHES_MAX = 4
 
+export interface RecheckCounts {
+  /** Peers that we told our hash. */
+  readonly begun: number
+  /** Hashes of others that were ours, and that were not. */
+  readonly same: number
+  readonly different: number
+}
+
 export class Recheck {
   readonly #parts: RecheckParts
   #mismatches = 0
+  #begun = 0
+  #same = 0
+  #different = 0
 
   constructor(parts: RecheckParts) {
     this.#parts = parts
+  }
+
+  get counts(): RecheckCounts {
+    return { begun: this.#begun, same: this.#same, different: this.#different }
   }
 
   begin(): void {
@@ -35,6 +50,7 @@ export class Recheck {
     const peers = view.peers()
     const peer = peers[randomInt(random, peers.length)]
     if (peer === undefined) return
+    this.#begun++
     emit({ type: 'send', node: peer, bytes: encodeMessage({ kind: 'recheck', node, hash: this.#hash() }) })
   }
 
@@ -43,7 +59,11 @@ export class Recheck {
     const { view, emit } = this.#parts
     if (!view.isPeer(node)) return false
     const { a, b } = this.#hash()
-    if (hash.a === a && hash.b === b) return true
+    if (hash.a === a && hash.b === b) {
+      this.#same++
+      return true
+    }
+    this.#different++
     if (this.#mismatches >= MISMATCHES_MAX) return false
     this.#mismatches++
     emit({ type: 'sync', node })

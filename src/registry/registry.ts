@@ -18,7 +18,7 @@ import type { Change, DigestEntry, RecordSet, RegistryMessage } from './messages
 import { MetaFetch, metaHash, type Sha256 } from './meta-fetch.js'
 import { MetaStore } from './meta-store.js'
 import { OwnRecords, type StatusChange } from './own-records.js'
-import { Recheck } from './recheck.js'
+import { Recheck, type RecheckCounts } from './recheck.js'
 import { type Instance, isName, type MetaRef, type ServiceMeta } from './record.js'
 import { matches, type SelectionContext, type SelectionWish, selectInstances } from './selection.js'
 import { digestOf, lackingSets } from './sync.js'
@@ -63,6 +63,7 @@ export interface RegistryInspection {
   readonly behind: readonly string[]
   /** Large metas held, their weight, and those that are announced and not here yet. */
   readonly metas: { readonly held: number; readonly weight: number; readonly pending: number }
+  readonly rechecks: RecheckCounts
   /** Listed instances by service. */
   readonly services: Readonly<Record<string, number>>
   readonly drops: Readonly<DropCounts> & {
@@ -301,7 +302,18 @@ export class Registry implements PayloadHandler {
     const { size: nodes, early } = this.#view
     const drops = { ...this.#drops, earlyEvicted: early.evictedCount }
     const metas = { held: this.#metas.size, weight: this.#metas.weight, pending: this.#metaFetch.size }
-    return { node, bootId, rev, nodes, early: early.size, behind: this.behind(), metas, services, drops }
+    return {
+      node,
+      bootId,
+      rev,
+      nodes,
+      early: early.size,
+      behind: this.behind(),
+      metas,
+      rechecks: this.#recheck.counts,
+      services,
+      drops,
+    }
   }
 
   #select(service: string, wish: SelectionWish): Instance[] {
@@ -324,7 +336,7 @@ export class Registry implements PayloadHandler {
     try {
       change = act()
     } finally {
-      this.#metas.keepOwn(this.#own.largeMetas()) // also when it was refused after all
+      this.#metas.keepOwn(() => this.#own.largeMetas()) // also when it was refused after all
     }
     if (change === undefined) return
     this.#hasOwnNews = true

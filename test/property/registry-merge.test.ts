@@ -59,7 +59,8 @@ function act(owner: Registry, service: string, action: Step['action'], now: numb
   else if (action === 'toggle') owner.withdraw(service, now)
   else if (action === 'meta') owner.setMeta(service, { now }, now)
   else if (action === 'large') owner.setMeta(service, { text: 'x'.repeat(2_000), now }, now)
-  else if (action === 'long') owner.setStatus(service, { status: 'paused', reason: '€'.repeat(1_024), at: now })
+  else if (action === 'long')
+    owner.setStatus(service, { status: 'paused', reason: `${now}`.padEnd(1_024, '€'), at: now })
   else owner.setStatus(service, { status: present.status === 'running' ? 'paused' : 'running', at: now })
 }
 

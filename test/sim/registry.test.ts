@@ -3,16 +3,19 @@ import { describe, expect, it } from 'vitest'
 import { Cluster } from './cluster.js'
 import { lostUpdate, quietCost, statusSpread } from './registry-figures.js'
 
-describe('1,000 services on 50 nodes', () => {
+/** A busy machine may take long for little. */
+const LIMIT_MS = 120_000
+
+describe('1,000 services on 50 nodes', { timeout: LIMIT_MS }, () => {
   it('a change of status reaches every node within a second, at 99 of 100', () => {
-    const times = statusSpread({ nodes: 50, servicesPerNode: 20, changes: 100, lossRate: 0, seed: 1 })
-    expect(times).toHaveLength(100 * 49)
+    const times = statusSpread({ nodes: 50, servicesPerNode: 20, changes: 50, lossRate: 0, seed: 1 })
+    expect(times).toHaveLength(50 * 49)
     expect(times[Math.ceil(0.99 * times.length) - 1]).toBeLessThanOrEqual(1_000)
     expect(times.at(-1)).toBeLessThan(11_000)
   })
 })
 
-describe('an update of which all gossip was lost', () => {
+describe('an update of which all gossip was lost', { timeout: LIMIT_MS }, () => {
   it.each([
     [1, 2],
     [2, 2],
