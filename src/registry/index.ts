@@ -31,7 +31,8 @@ export {
   type ServiceMeta,
   type ServiceStatus,
 } from './record.js'
-export { Registry, type RegistryInspection, type RegistryOptions } from './registry.js'
+export { Registry } from './registry.js'
+export type { RegistryInspection, RegistryOptions } from './registry-options.js'
 export type { SelectionContext, SelectionPolicy, SelectionWish } from './selection.js'
 export { type SetTimer, WaitList, type WaitOptions, waitForServices } from './wait.js'
 export { type ServiceWatch, type WatchOptions, watchService } from './watch.js'
