@@ -22,7 +22,7 @@ import { HealthEndpoint } from './node/health-endpoint.js'
 import { NameClaim } from './node/name-claim.js'
 import { type NodeOptions, type ResolvedOptions, resolveOptions } from './node/options.js'
 import { LEAVE_TIMEOUT_MS, type NodeEvents, ShoalNode } from './node/shoal-node.js'
-import { makeBootId, Registry, ServiceFeed } from './registry/index.js'
+import { makeBootId, Registry, type RegistryOptions, ServiceFeed } from './registry/index.js'
 import { type Directory, Rpc } from './rpc/index.js'
 
 /** The first pass over the seeds may hold `createNode` for so long. */
@@ -47,13 +47,7 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
   const emitter = new Emitter<NodeEvents>()
   const feed = new ServiceFeed()
   const bootId = makeBootId(wallMs(), random)
-  const registry: Registry = new Registry({
-    node: options.name,
-    bootId,
-    rpcAddress: '',
-    random,
-    packetBytesMax: Math.min(REGISTRY_BYTES_MAX, broadcastRoomFor(options)),
-    sha256: (bytes) => createHash('sha256').update(bytes).digest('hex'),
+  const registry: Registry = createRegistry(options, bootId, {
     pending: (node) => rpc.pending(node),
     rttMs: (node) => link.rttMs(node),
   })
@@ -122,6 +116,22 @@ function broadcastRoomFor({ cluster, profile, tuning }: ResolvedOptions): number
     cluster,
     ...(profile === undefined ? {} : { profile }),
     ...(tuning === undefined ? {} : { tuning }),
+  })
+}
+
+function createRegistry(
+  options: ResolvedOptions,
+  bootId: string,
+  selection: Pick<RegistryOptions, 'pending' | 'rttMs'>,
+): Registry {
+  return new Registry({
+    ...selection,
+    node: options.name,
+    bootId,
+    rpcAddress: '',
+    random: Math.random,
+    packetBytesMax: Math.min(REGISTRY_BYTES_MAX, broadcastRoomFor(options)),
+    sha256: (bytes) => createHash('sha256').update(bytes).digest('hex'),
   })
 }
 
