@@ -1,7 +1,7 @@
 /**
- * `npm run bench`: convergence and calls between real processes on loopback, and by name what simulated clusters cost
- * and the Lifeguard paper's experiments. Prints tables, writes one JSON file under `bench/results/`. Exit code 1 when
- * something that should have happened did not.
+ * `npm run bench`: convergence and calls between real processes on loopback, and by name what the registry and simulated
+ * clusters cost, and the Lifeguard paper's experiments. Prints tables, writes one JSON file under `bench/results/`. Exit
+ * code 1 when something that should have happened did not.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
@@ -19,9 +19,10 @@ import { figure, renderTable } from './lib/table.js'
 import { type CallsOptions, callSteps, runCalls } from './scenarios/calls.js'
 import { type ConvergenceOptions, convergenceSteps, runConvergence } from './scenarios/convergence.js'
 import { type LifeguardOptions, runLifeguardSuite } from './suites/lifeguard.js'
+import { type RegistrySuiteResult, runRegistrySuite } from './suites/registry.js'
 import { runSimSuite, type SimSuiteOptions } from './suites/sim.js'
 
-const SUITES = ['convergence', 'calls', 'sim', 'lifeguard'] as const
+const SUITES = ['convergence', 'calls', 'registry', 'sim', 'lifeguard'] as const
 type Suite = (typeof SUITES)[number]
 const DEFAULT_SUITES: readonly Suite[] = ['convergence', 'calls']
 
@@ -40,6 +41,7 @@ interface Results {
   readonly convergence: Record<string, Summary & { readonly values: readonly number[] }>
   readonly calls: Record<string, readonly CallFigures[]>
   readonly simulated: Readonly<Partial<Record<Suite, SuiteResult>>>
+  readonly registry: RegistrySuiteResult | undefined
   readonly misses: readonly string[]
 }
 
@@ -105,11 +107,13 @@ async function measure(program: WorkerProgram, options: BenchOptions): Promise<R
   const values = new Map<string, number[]>()
   const calls: Record<string, CallFigures[]> = {}
   const misses: string[] = []
-  const steps = { convergence: convergenceSteps(options.convergence), calls: callSteps(options.calls) }
+  const steps = { convergence: convergenceSteps(options.convergence), calls: callSteps(options.calls), registry: 1 }
   const has = (suite: Suite): boolean => options.suites.includes(suite)
-  const progress = new Progress((has('convergence') ? steps.convergence : 0) + (has('calls') ? steps.calls : 0))
+  const counted = ['convergence', 'calls', 'registry'] as const
+  const progress = new Progress(counted.reduce((sum, suite) => sum + (has(suite) ? steps[suite] : 0), 0))
   const step = (what: string): void => progress.step(what)
   const miss = (what: string): void => void misses.push(what)
+  let registry: RegistrySuiteResult | undefined
   try {
     if (has('convergence')) {
       const record = (name: string, ms: number): void => void values.set(name, [...(values.get(name) ?? []), ms])
@@ -122,6 +126,11 @@ async function measure(program: WorkerProgram, options: BenchOptions): Promise<R
       }
       await runCalls(program, options.calls, { step, record })
     }
+    if (options.suites.includes('registry')) {
+      step('the registry, simulated, and its memory')
+      registry = await runRegistrySuite()
+      registry.misses.forEach(miss)
+    }
   } catch (error) {
     miss(`stopped early: ${String(error)}`)
   }
@@ -131,7 +140,7 @@ async function measure(program: WorkerProgram, options: BenchOptions): Promise<R
   )
   const simulated = await simulate(options)
   for (const result of Object.values(simulated)) misses.push(...result.misses)
-  return { environment, options, convergence, calls, simulated, misses }
+  return { environment, options, convergence, calls, registry, simulated, misses }
 }
 
 async function simulate({ suites, sim, lifeguard }: BenchOptions): Promise<Results['simulated']> {
@@ -156,7 +165,7 @@ async function simulate({ suites, sim, lifeguard }: BenchOptions): Promise<Resul
   }
 }
 
-function printResults({ environment, options, convergence, calls, simulated, misses }: Results): void {
+function printResults({ environment, options, convergence, calls, registry, simulated, misses }: Results): void {
   const { node, cpu, cores, commit, loadBefore } = environment
   const lines = [`\nNode ${node} on ${cores} x ${cpu}, commit ${commit}, load before ${loadBefore}`]
   const rows = Object.entries(convergence).map(([name, s]) => [
@@ -183,6 +192,7 @@ function printResults({ environment, options, convergence, calls, simulated, mis
     lines.push(renderTable(['', 'p50', 'p99', 'p99.9', 'calls/s', 'range'], callRows))
     lines.push('Closed loops: a stalled callee slows the callers down, so the tail under a fixed load would be worse.')
   }
+  lines.push(...(registry?.lines ?? []))
   for (const result of Object.values(simulated)) lines.push(...result.lines)
   for (const miss of misses) lines.push(`MISSED: ${miss}`)
   process.stdout.write(`${lines.join('\n')}\n`)

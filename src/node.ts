@@ -2,6 +2,7 @@
  * Starting a node: options, listener, membership and the first pass over the seeds, in the order in which each needs
  * the one before. What fails leaves nothing open.
  */
+import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { formatHostPort } from './address.js'
 import { monotonicMs, wallMs } from './clock.js'
@@ -21,7 +22,7 @@ import { HealthEndpoint } from './node/health-endpoint.js'
 import { NameClaim } from './node/name-claim.js'
 import { type NodeOptions, type ResolvedOptions, resolveOptions } from './node/options.js'
 import { LEAVE_TIMEOUT_MS, type NodeEvents, ShoalNode } from './node/shoal-node.js'
-import { makeBootId, Registry, ServiceFeed } from './registry/index.js'
+import { makeBootId, Registry, type RegistryOptions, ServiceFeed } from './registry/index.js'
 import { type Directory, Rpc, type RpcOptions } from './rpc/index.js'
 
 /** The first pass over the seeds may hold `createNode` for so long. */
@@ -46,12 +47,7 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
   const emitter = new Emitter<NodeEvents>()
   const feed = new ServiceFeed()
   const bootId = makeBootId(wallMs(), random)
-  const registry: Registry = new Registry({
-    node: options.name,
-    bootId,
-    rpcAddress: '',
-    random,
-    packetBytesMax: Math.min(REGISTRY_BYTES_MAX, broadcastRoomFor(options)),
+  const registry: Registry = createRegistry(options, bootId, {
     pending: (node) => rpc.pending(node),
     rttMs: (node) => link.rttMs(node),
   })
@@ -71,6 +67,7 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
       rpc,
       tags: options.tags,
       random,
+      recheckIntervalMs: options.recheckIntervalMs,
       onMember: (event) => emitter.emit('member', event),
       onService: (event) => {
         feed.publish(event)
@@ -125,6 +122,22 @@ function broadcastRoomFor({ cluster, profile, tuning }: ResolvedOptions): number
 function callsOf(options: ResolvedOptions): Pick<RpcOptions, 'local' | 'exposeStacks' | 'use' | 'useOutgoing'> {
   const { local, exposeStacks, use, useOutgoing } = options
   return { local, exposeStacks, use, useOutgoing }
+}
+
+function createRegistry(
+  options: ResolvedOptions,
+  bootId: string,
+  selection: Pick<RegistryOptions, 'pending' | 'rttMs'>,
+): Registry {
+  return new Registry({
+    ...selection,
+    node: options.name,
+    bootId,
+    rpcAddress: '',
+    random: Math.random,
+    packetBytesMax: Math.min(REGISTRY_BYTES_MAX, broadcastRoomFor(options)),
+    sha256: (bytes) => createHash('sha256').update(bytes).digest('hex'),
+  })
 }
 
 let warned = false

@@ -172,6 +172,11 @@ export class Membership {
     this.#driver.input((swim) => swim.syncWith(name))
   }
 
+  /** Sends a payload message to this member alone, over TCP. Nothing tells whether it arrived. */
+  send(name: string, payload: Uint8Array): void {
+    this.#driver.input((swim) => swim.send(name, payload))
+  }
+
   /** Evidence from elsewhere speaks against this member: it is probed at once. */
   probeSoon(name: string): void {
     this.#driver.input((swim, now) => swim.probeSoon(name, now))

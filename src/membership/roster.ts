@@ -259,9 +259,8 @@ export class Roster {
   }
 
   #isSane(incarnation: number): boolean {
-    if (incarnation <= INCARNATION_MAX) return true
-    this.#output.count('bad-incarnation')
-    return false
+    if (incarnation > INCARNATION_MAX) this.#output.count('bad-incarnation')
+    return incarnation <= INCARNATION_MAX
   }
 
   /** An accusation at the very end of the numbers would leave its victim none to refute it with. */

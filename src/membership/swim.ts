@@ -17,7 +17,7 @@ import { Gatekeeper } from './gatekeeper.js'
 import { Gossip } from './gossip.js'
 import { Healer } from './healer.js'
 import { LocalHealth } from './local-health.js'
-import { isLive, type Member, type MemberEntry, snapshotOf } from './member.js'
+import { isLive, isShoalNode, type Member, type MemberEntry, snapshotOf } from './member.js'
 import { Members } from './members.js'
 import { Outbound, type OutboundParts } from './outbound.js'
 import type { Broadcast, PayloadHandler } from './payload.js'
@@ -79,22 +79,15 @@ export class Swim {
     this.#corrections = new Corrections({ ...answering, isOn: features.corrections }, now)
     this.#roster = this.#createRoster(features.lastWord)
     this.#gossip = this.#createGossip(now)
-    this.#users = new UserMessages({
-      config,
-      members: this.#members,
-      self: name,
-      payload,
-      gossip: this.#gossip,
-      isGuest: options.amongSerf === true,
-      ask: (member) => this.syncWith(member),
-      count: (reason) => this.count(reason),
-    })
+    const count = (reason: DropReason): void => this.count(reason)
+    const isGuest = options.amongSerf === true
+    const userParts = { config, members: this.#members, self: name, payload, gossip: this.#gossip, isGuest, count }
+    this.#users = new UserMessages({ ...userParts, ask: (member) => this.syncWith(member) })
     const shared = { config, members: this.#members, health: this.#health, outbound: this.#outbound }
     const failed = (target: MemberEntry, at: number): void => this.#roster.accuse(target, at)
     const suspectAnsweredByTcp = (target: MemberEntry): void => this.#sync.heal(target)
     const proberParts = { ...shared, self: name, failed, suspectAnsweredByTcp, tellByTcp: features.tellByTcp }
     this.#prober = new Prober(proberParts, now + random() * config.probeIntervalMs)
-    const count = (reason: DropReason): void => this.count(reason)
     this.#responder = new Responder({ ...shared, self: this.#self, allowance: this.#allowance, count }, now)
     const onHealed = (member: string, at: number): void => this.#healer.handleAnswer(member, at)
     const onForeignState = (state: Uint8Array, at: number): void => this.#users.handleForeignState(state, at)
@@ -191,6 +184,13 @@ export class Swim {
   syncWith(name: string): void {
     const entry = this.#members.get(name)
     if (entry !== undefined && isLive(entry) && name !== this.#self.name) this.#sync.syncWith(entry)
+  }
+
+  /** A payload message to this member alone, over TCP; only to a shoal node, others would log it as an error. */
+  send(name: string, payload: Uint8Array): void {
+    const entry = this.#members.get(name)
+    if (entry === undefined || name === this.#self.name || !isLive(entry) || !isShoalNode(entry)) return
+    this.#sync.send({ host: entry.host, port: entry.port }, payload)
   }
 
   /** Something outside saw trouble with this member: probe it now. Convicts nobody by itself. */

@@ -136,6 +136,13 @@ export class Sync {
     this.#exchangeWith(entry, true)
   }
 
+  /** One payload message over a stream of its own. It is not known whether it arrives. */
+  send(to: HostPort, payload: Uint8Array): void {
+    const { config, outbound } = this.#parts
+    const timeoutMs = config.streamTimeoutMs
+    outbound.startExchange({ to, bytes: encodeStreamUser(payload), expectReply: false, timeoutMs })
+  }
+
   #exchangeWith(entry: MemberEntry, healing: boolean): void {
     for (const exchange of this.#exchanges.values()) if (exchange.peer === entry.name) return
     if (this.#exchanges.size >= EXCHANGES_MAX) return
@@ -211,7 +218,7 @@ export class Sync {
     const { rejected, rest } = this.#merge(reply, formatHostPort(exchange.to), now)
     this.#verifyAt(exchange)
     for (const { name } of reply.nodes) this.#parts.members.vouch(name)
-    if (rest !== undefined) this.#sendRest(exchange.to, rest)
+    if (rest !== undefined) this.send(exchange.to, rest)
     if (exchange.healing && exchange.peer !== undefined) this.#parts.onHealed(exchange.peer, now)
     if (exchange.reported) {
       this.#exchangeSoon(now)
@@ -311,12 +318,6 @@ export class Sync {
     if (known !== undefined) members.verify(known)
     else
       for (const entry of members.values()) if (entry.host === to.host && entry.port === to.port) members.verify(entry)
-  }
-
-  #sendRest(to: HostPort, payload: Uint8Array): void {
-    const { config, outbound } = this.#parts
-    const timeoutMs = config.streamTimeoutMs
-    outbound.startExchange({ to, bytes: encodeStreamUser(payload), expectReply: false, timeoutMs })
   }
 
   #localNodes(): PushNodeState[] {

@@ -21,12 +21,16 @@ export interface ClusterLinkParts {
   readonly rpc: Rpc
   readonly tags: Readonly<Record<string, string>>
   readonly random: Random
+  /** How often all that is held is compared with a peer's; 0 is never. */
+  readonly recheckIntervalMs: number
   readonly onMember: (event: MemberEvent) => void
   readonly onService: (event: RegistryEvent) => void
 }
 
 /** Nodes of which we missed something are asked again this often until we have it. */
-const BEHIND_INTERVAL_MS = 1_000
+const TICK_MS = 1_000
+/** Up to this share of the interval is left out, at random: nodes that were started together do not stay in step. */
+const RECHECK_JITTER = 0.2
 /** A rival for our boot id is outbid at most this often: two nodes with one name must not race each other. */
 const RAISE_INTERVAL_MS = 10_000
 
@@ -41,7 +45,8 @@ export class ClusterLink {
   #bootId: string
   #rpcAddress = ''
   #flushing = false
-  #behindTimer: NodeJS.Timeout | undefined
+  #tickTimer: NodeJS.Timeout | undefined
+  #recheckTimer: NodeJS.Timeout | undefined
   #raisedAt = Number.NEGATIVE_INFINITY
   #rivalSeenAt: number | undefined
 
@@ -79,7 +84,8 @@ export class ClusterLink {
   attach(membership: Membership): void {
     this.#membership = membership
     this.flush()
-    this.#behindTimer = setInterval(() => this.#catchUp(), BEHIND_INTERVAL_MS)
+    this.#tickTimer = setInterval(() => this.#tick(), TICK_MS)
+    this.#armRecheck()
   }
 
   handleMember(event: MemberEvent): void {
@@ -113,6 +119,7 @@ export class ClusterLink {
         for (const effect of effects) {
           if (effect.type === 'broadcast') membership.broadcast(effect.broadcast)
           else if (effect.type === 'sync') membership.syncWith(effect.node)
+          else if (effect.type === 'send') membership.send(effect.node, effect.bytes)
           else this.#parts.onService(effect.event)
         }
       }
@@ -123,7 +130,8 @@ export class ClusterLink {
   }
 
   close(): void {
-    clearInterval(this.#behindTimer)
+    clearInterval(this.#tickTimer)
+    clearTimeout(this.#recheckTimer)
     this.#membership = undefined
   }
 
@@ -131,9 +139,24 @@ export class ClusterLink {
     queueMicrotask(() => this.flush())
   }
 
-  #catchUp(): void {
-    for (const node of this.#parts.registry.behind()) this.#membership?.syncWith(node)
-    if (this.#membership !== undefined) this.#outbidRival(this.#membership)
+  #tick(): void {
+    const { registry } = this.#parts
+    registry.handleTick()
+    for (const node of registry.behind()) this.#membership?.syncWith(node)
+    this.flush()
+  }
+
+  #armRecheck(): void {
+    const { registry, random, recheckIntervalMs } = this.#parts
+    if (recheckIntervalMs === 0) return
+    this.#recheckTimer = setTimeout(
+      () => {
+        registry.recheck()
+        this.flush()
+        this.#armRecheck()
+      },
+      recheckIntervalMs * (1 - RECHECK_JITTER * random()),
+    )
   }
 
   /**

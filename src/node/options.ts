@@ -41,6 +41,11 @@ export interface NodeOptions extends AdmissionHooks {
   /** Compress gossip that shrinks by it. Default false. */
   readonly compress?: boolean
   readonly rpc?: RpcNodeOptions
+  /**
+   * How often this node compares what it knows of services with a random peer, in ms: a lost update lives no longer.
+   * Default 10,000; 0 switches it off, and push/pull alone repairs.
+   */
+  readonly recheckInterval?: number
   /** Around every incoming call, local or remote, outside the `use` of its service; the first is the outermost. */
   readonly use?: readonly Middleware[]
   /** Around every call that this node makes: once, however many instances are tried. The first is the outermost. */
@@ -82,6 +87,7 @@ export interface ResolvedOptions extends NodeOptions {
   readonly rpcBind: HostPort
   readonly exposeStacks: boolean
   readonly healthBind: HostPort | undefined
+  readonly recheckIntervalMs: number
 }
 
 export interface OptionSources {
@@ -111,11 +117,13 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof NodeOptions>([
   'useOutgoing',
   'local',
   'health',
+  'recheckInterval',
 ])
 const RPC_OPTION_NAMES: ReadonlySet<string> = new Set<keyof RpcNodeOptions>(['bind', 'exposeStacks'])
 const HEALTH_OPTION_NAMES: ReadonlySet<string> = new Set<keyof HealthNodeOptions>(['bind'])
 const GOSSIP_PORT = 7_946
 const NAME_BYTES_MAX = 255
+const RECHECK_MS = { default: 10_000, min: 100, max: 3_600_000 } as const
 
 /** Checks and completes the options. Throws INVALID_OPTION; what only the system can refuse comes later. */
 export function resolveOptions(options: NodeOptions, { env, hostname, random }: OptionSources): ResolvedOptions {
@@ -145,6 +153,7 @@ export function resolveOptions(options: NodeOptions, { env, hostname, random }: 
         : parseBind('health.bind', checkText('health.bind', options.health.bind), 0),
     ...checkHooks(options),
     compress: checkFlag('compress', options.compress ?? false),
+    recheckIntervalMs: checkRecheck(options.recheckInterval ?? RECHECK_MS.default),
     exposeStacks: checkFlag('rpc.exposeStacks', options.rpc?.exposeStacks ?? false),
   }
 }
@@ -201,6 +210,12 @@ function checkText(option: string, value: unknown): string {
 function checkFlag(option: string, value: unknown): boolean {
   if (typeof value === 'boolean') return value
   throw invalid(`${option} must be true or false, got ${typeof value}`)
+}
+
+function checkRecheck(ms: unknown): number {
+  const { min, max } = RECHECK_MS
+  if (typeof ms === 'number' && (ms === 0 || (ms >= min && ms <= max))) return ms
+  throw invalid(`recheckInterval must be ${min} to ${max} milliseconds, or 0 for never, got ${String(ms)}`)
 }
 
 function checkTags(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

@@ -4,10 +4,11 @@
  * Knows nothing of messages.
  */
 import { isBootId } from './boot-id.js'
+import { contentHash } from './content-hash.js'
 import { type EarlyLimits, EarlyTable } from './early.js'
 import type { MemberView, RegistryEffect, ServiceEndpoint } from './effects.js'
 import { type HeldRecord, NodeRecords } from './node-records.js'
-import type { Instance } from './record.js'
+import { type Instance, type MetaRef, NO_META, type RegistryRecord, type ServiceMeta } from './record.js'
 import { ServiceIndex } from './service-index.js'
 
 /** What is known of one member. */
@@ -24,6 +25,9 @@ export interface ClusterViewOptions {
   readonly early: EarlyLimits
   /** Takes the events and syncs that follow from a change. */
   readonly emit: (effect: RegistryEffect) => void
+  /** Large metas that are here, and the wish for one that is not. */
+  readonly largeMeta: (hash: string) => ServiceMeta | undefined
+  readonly want: (ref: MetaRef) => void
 }
 
 export class ClusterView {
@@ -33,15 +37,17 @@ export class ClusterView {
   readonly #slots = new Map<string, Slot>()
   /** Those that are behind, and some that were; put right when read. */
   readonly #maybeBehind = new Set<string>()
+  /** Records that are shown without their large meta, by its hash; and some that were. */
+  readonly #pending = new Map<string, Set<HeldRecord>>()
   readonly #own: Slot
-  readonly #emit: (effect: RegistryEffect) => void
+  readonly #options: ClusterViewOptions
 
   constructor(own: NodeRecords, rpcAddress: string, options: ClusterViewOptions) {
     const { node, bootId } = own
     this.#own = { node, local: true, state: 'alive', bootId, address: rpcAddress, records: own }
     this.#slots.set(node, this.#own)
     this.early = new EarlyTable(options.early)
-    this.#emit = options.emit
+    this.#options = options
   }
 
   handleMember(view: MemberView): void {
@@ -88,7 +94,7 @@ export class ClusterView {
     const slot = this.#slots.get(node)
     if (slot?.records?.isBehind !== true) return
     this.#maybeBehind.add(node)
-    if (isLive(slot.state)) this.#emit({ type: 'sync', node })
+    if (isLive(slot.state)) this.#options.emit({ type: 'sync', node })
   }
 
   /** Visible nodes of which more was heard than is held. */
@@ -126,7 +132,7 @@ export class ClusterView {
   instancesOf(node: string): Instance[] {
     const slot = this.#slots.get(node)
     if (slot === undefined || !isShown(slot) || slot.records === undefined) return []
-    return Array.from(slot.records.services(), (service) => faceOf(slot, slot.records?.get(service))).filter(
+    return Array.from(slot.records.services(), (service) => this.#faceOf(slot, slot.records?.get(service))).filter(
       (instance) => instance !== undefined,
     )
   }
@@ -136,6 +142,57 @@ export class ClusterView {
     if (slot === undefined || !isShown(slot) || slot.bootId === undefined || slot.address === undefined)
       return undefined
     return { node, bootId: slot.bootId, address: slot.address, local: slot.local }
+  }
+
+  /** Visible nodes of shoal but for this one. */
+  peers(): string[] {
+    return [...this.#slots.keys()].filter((node) => this.isPeer(node))
+  }
+
+  isPeer(node: string): boolean {
+    const slot = this.#slots.get(node)
+    return slot !== undefined && !slot.local && isLive(slot.state) && slot.bootId !== undefined
+  }
+
+  /** True for the records that count for a visible node. */
+  isShown(records: NodeRecords): boolean {
+    const slot = this.#slots.get(records.node)
+    return slot?.records === records && isLive(slot.state)
+  }
+
+  /** Hashes of large metas that records refer to. */
+  largeMetas(): Set<string> {
+    const hashes = new Set<string>()
+    for (const { records } of this.#slots.values()) {
+      for (const { record } of records?.all() ?? []) if (record.metaRef !== undefined) hashes.add(record.metaRef.hash)
+    }
+    return hashes
+  }
+
+  /** Visible nodes that announce this large meta, which is not here yet. */
+  announcers(hash: string): string[] {
+    const nodes = new Set<string>()
+    for (const { slot } of this.#pendingOf(hash)) if (isShown(slot)) nodes.add(slot.node)
+    return [...nodes]
+  }
+
+  /** To be called when a large meta has come in. */
+  showLargeMeta(hash: string): void {
+    const pending = this.#pendingOf(hash)
+    this.#pending.delete(hash)
+    for (const { slot, held } of pending) {
+      held.instance = undefined
+      this.#relist(slot, held.record.service)
+    }
+  }
+
+  /** Wishes again for every large meta that is missing. */
+  wantAll(): void {
+    for (const hash of this.#pending.keys()) {
+      const [first] = this.#pendingOf(hash)
+      if (first?.held.record.metaRef === undefined) this.#pending.delete(hash)
+      else this.#options.want(first.held.record.metaRef)
+    }
   }
 
   get size(): number {
@@ -173,6 +230,35 @@ export class ClusterView {
     this.#relistAll(slot)
   }
 
+  /** Of the records that were shown without this meta, those that still are some node's word. */
+  #pendingOf(hash: string): { readonly slot: Slot; readonly held: HeldRecord }[] {
+    const found: { slot: Slot; held: HeldRecord }[] = []
+    for (const held of this.#pending.get(hash) ?? []) {
+      const { node, service } = held.record
+      const slot = this.#slots.get(node)
+      if (slot?.records?.get(service) === held) found.push({ slot, held })
+    }
+    return found
+  }
+
+  /** The public shape of a record, made once and again only when the record, its meta or the node's address is another. */
+  #faceOf(slot: Slot, held: HeldRecord | undefined): Instance | undefined {
+    if (held === undefined || slot.address === undefined) return undefined
+    const { largeMeta, want } = this.#options
+    const { metaRef } = held.record
+    if (held.instance?.address !== slot.address) {
+      const meta = metaRef === undefined ? held.record.meta : largeMeta(metaRef.hash)
+      held.instance = makeFace(slot.address, slot.local, { ...held.record, meta })
+    }
+    if (metaRef !== undefined && held.instance.metaPending) {
+      const pending = this.#pending.get(metaRef.hash)
+      if (pending === undefined) this.#pending.set(metaRef.hash, new Set([held]))
+      else pending.add(held)
+      want(metaRef)
+    }
+    return held.instance
+  }
+
   #relistAll(slot: Slot): void {
     if (slot.records === undefined) return
     for (const service of slot.records.services()) this.#relist(slot, service)
@@ -180,16 +266,16 @@ export class ClusterView {
 
   #relist(slot: Slot, service: string): void {
     const before = this.index.of(service).get(slot.node)
-    const face = isShown(slot) ? faceOf(slot, slot.records?.get(service)) : undefined
+    const face = isShown(slot) ? this.#faceOf(slot, slot.records?.get(service)) : undefined
     const after = face?.status === 'running' ? face : undefined
     if (face !== undefined) this.index.see(service)
     if (before === after) return
     if (after !== undefined) {
       this.index.put(after)
-      this.#emit({ type: 'event', event: { type: before === undefined ? 'up' : 'update', instance: after } })
+      this.#options.emit({ type: 'event', event: { type: before === undefined ? 'up' : 'update', instance: after } })
     } else if (before !== undefined) {
       this.index.remove(before)
-      this.#emit({ type: 'event', event: { type: 'down', instance: face ?? before } })
+      this.#options.emit({ type: 'event', event: { type: 'down', instance: face ?? before } })
     }
   }
 }
@@ -206,13 +292,15 @@ function isShown(slot: Slot): boolean {
   return isLive(slot.state) && slot.bootId !== undefined && slot.address !== undefined
 }
 
-/** The public shape of a record, made once and again only when the record or the node's address is another. */
-function faceOf(slot: Slot, held: HeldRecord | undefined): Instance | undefined {
-  if (held === undefined || slot.address === undefined) return undefined
-  if (held.instance?.address === slot.address) return held.instance
-  const { node, service, version, status, statusAt, reason, methods, meta } = held.record
-  const { address, local } = slot
-  const face: Instance = { node, service, version, status, statusAt, reason, methods, meta, address, local }
-  held.instance = Object.freeze(face)
-  return held.instance
+function makeFace(
+  address: string,
+  local: boolean,
+  record: Omit<RegistryRecord, 'meta'> & { readonly meta: ServiceMeta | undefined },
+): Instance {
+  const { node, service, version, status, statusAt, reason, methods } = record
+  const meta = record.meta ?? NO_META
+  const metaPending = record.meta === undefined
+  const hash = contentHash({ ...record, meta })
+  const face = { node, service, version, status, statusAt, reason, methods, meta, metaPending, hash, address, local }
+  return Object.freeze(face)
 }

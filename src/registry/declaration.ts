@@ -6,6 +6,7 @@ import { ShoalError } from '../errors.js'
 import { copyPlainData } from './plain-data.js'
 import {
   isName,
+  LARGE_META_LIMITS,
   META_LIMITS,
   RECORD_LIMITS,
   type RegistryRecord,
@@ -28,10 +29,10 @@ export interface ServiceDeclaration {
 }
 
 /** The part of a record that its user decides, checked. */
-export type RecordBody = Pick<RegistryRecord, 'service' | 'version' | 'status' | 'reason' | 'methods' | 'meta'>
+export type RecordContent = Pick<RegistryRecord, 'service' | 'version' | 'status' | 'reason' | 'methods' | 'meta'>
 
 /** Checks a user's declaration. Throws INVALID_ARGUMENT or TOO_LARGE; nothing is changed then. */
-export function checkDeclaration(declaration: ServiceDeclaration): RecordBody {
+export function checkDeclaration(declaration: ServiceDeclaration): RecordContent {
   const { service, version = '', methods = [], meta = {}, status = 'starting', reason } = declaration
   if (!isName(service)) throw invalid('a service name', 'non-empty text', service)
   if (version !== '' && !isName(version)) throw invalid(`the version of ${service}`, 'text', version)
@@ -50,10 +51,10 @@ export function checkMeta(service: string, meta: unknown): ServiceMeta {
   if (typeof meta !== 'object' || meta === null || Array.isArray(meta)) {
     throw new ShoalError('INVALID_ARGUMENT', `meta of ${service} must be an object of plain data`)
   }
-  const copy = copyPlainData(meta, META_LIMITS)
+  const copy = copyPlainData(meta, LARGE_META_LIMITS)
   if (copy.ok) return copy.value as ServiceMeta
   if (copy.fault === 'too-large') {
-    throw new ShoalError('TOO_LARGE', `meta of ${service} is larger than ${RECORD_LIMITS.recordWeightMax} bytes`)
+    throw new ShoalError('TOO_LARGE', `meta of ${service} is larger than ${RECORD_LIMITS.metaBytesMax} bytes`)
   }
   const why = copy.fault === 'too-deep' ? `is nested deeper than ${RECORD_LIMITS.metaDepthMax}` : 'is not plain data'
   throw new ShoalError('INVALID_ARGUMENT', `meta${copy.path} of ${service} ${why}`)

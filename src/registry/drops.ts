@@ -15,8 +15,10 @@ export interface DropCounts {
   own: number
   /** A node announced more than it may. */
   tooLarge: number
+  /** A large meta, a question or a comparison that was not asked for, or one too many. */
+  unwanted: number
 }
 
 export function newDropCounts(): DropCounts {
-  return { foreign: 0, malformed: 0, misplaced: 0, stale: 0, gap: 0, own: 0, tooLarge: 0 }
+  return { foreign: 0, malformed: 0, misplaced: 0, stale: 0, gap: 0, own: 0, tooLarge: 0, unwanted: 0 }
 }

@@ -16,6 +16,8 @@ export type RegistryEffect =
   | { readonly type: 'broadcast'; readonly broadcast: Broadcast }
   /** Push/pull with this member: it has changed more than gossip brought. */
   | { readonly type: 'sync'; readonly node: string }
+  /** Send these bytes to this member alone, as a user message over TCP. */
+  | { readonly type: 'send'; readonly node: string; readonly bytes: Uint8Array }
   | { readonly type: 'event'; readonly event: RegistryEvent }
 
 /** How membership sees a node; `gone` when it forgot it. */

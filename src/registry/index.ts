@@ -21,6 +21,7 @@ export {
   type LifecycleStep,
   nextStep,
 } from './lifecycle.js'
+export type { Sha256 } from './meta-fetch.js'
 export type { StatusChange } from './own-records.js'
 export type { PlainData } from './plain-data.js'
 export {
@@ -30,7 +31,8 @@ export {
   type ServiceMeta,
   type ServiceStatus,
 } from './record.js'
-export { Registry, type RegistryInspection, type RegistryOptions } from './registry.js'
+export { Registry } from './registry.js'
+export type { RegistryInspection, RegistryOptions } from './registry-options.js'
 export type { SelectionContext, SelectionPolicy, SelectionWish } from './selection.js'
 export { type SetTimer, WaitList, type WaitOptions, waitForServices } from './wait.js'
 export { type ServiceWatch, type WatchOptions, watchService } from './watch.js'

@@ -56,6 +56,10 @@ export class NodeRecords {
     return this.#held.keys()
   }
 
+  all(): IterableIterator<HeldRecord> {
+    return this.#held.values()
+  }
+
   /** Remembers that the owner has got to `rev`; true when that is later than all we knew. */
   hear(rev: number): boolean {
     if (rev <= this.#rev || rev <= this.#heardRev) return false

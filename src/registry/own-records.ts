@@ -4,7 +4,7 @@
  * lost or replaced in a queue. What does not fit is only announced; receivers fetch it.
  */
 import { ShoalError } from '../errors.js'
-import { encodedEntryBytes, encodeMessage } from './codec.js'
+import { encodedEntryBytes, encodeMessage, encodeMeta } from './codec.js'
 import {
   checkDeclaration,
   checkMeta,
@@ -15,7 +15,14 @@ import {
 } from './declaration.js'
 import type { Change, RegistryMessage, Removal } from './messages.js'
 import { NodeRecords } from './node-records.js'
-import { RECORD_LIMITS, type RegistryRecord, type ServiceMeta, type ServiceStatus } from './record.js'
+import {
+  type MetaRef,
+  NO_META,
+  RECORD_LIMITS,
+  type RegistryRecord,
+  type ServiceMeta,
+  type ServiceStatus,
+} from './record.js'
 
 /** A change of a service's status; `at` is wall clock ms. */
 export interface StatusChange {
@@ -29,6 +36,8 @@ export interface OwnRecordsOptions {
   readonly packetBytesMax: number
   /** How long a change is repeated along with later ones; as long as gossip of it may be under way. */
   readonly recentMs: number
+  /** Keeps a meta that is too large for a packet, and names it. */
+  readonly keepMeta: (meta: ServiceMeta, bytes: Uint8Array) => MetaRef
 }
 
 /** Removals remembered for repetition; the oldest go first, and whoever has not heard of those fetches the full set. */
@@ -65,7 +74,8 @@ export class OwnRecords {
     if (this.#held.get(body.service) !== undefined) {
       throw new ShoalError('INVALID_ARGUMENT', `${body.service} is already provided by ${this.#held.node}`)
     }
-    return this.#write(weighRecord({ ...this.#stamp(), ...body, statusAt: at }), at)
+    const meta = this.#place(body.service, body.meta)
+    return this.#write(weighRecord({ ...this.#stamp(), ...body, ...meta, statusAt: at }), at)
   }
 
   /** `undefined` when nothing changes. Throws INVALID_ARGUMENT for a service that is not provided. */
@@ -80,7 +90,8 @@ export class OwnRecords {
   /** Replaces the meta. Throws INVALID_ARGUMENT or TOO_LARGE, and nothing is changed then. */
   setMeta(service: string, meta: ServiceMeta, at: number): Change {
     const record = this.#existing(service)
-    return this.#write(weighRecord({ ...record, ...this.#stamp(), meta: checkMeta(service, meta) }), at)
+    const placed = this.#place(service, checkMeta(service, meta))
+    return this.#write(weighRecord({ ...record, ...this.#stamp(), ...placed }), at)
   }
 
   /** `undefined` when there is no such service. */
@@ -106,6 +117,12 @@ export class OwnRecords {
       if (isRecord(what)) this.#entries.set(service, { what: reborn(what), at })
       else this.#entries.delete(service)
     }
+  }
+
+  /** Hashes of the large metas that we announce. */
+  largeMetas(): Set<string> {
+    const refs = Array.from(this.#held.all(), ({ record }) => record.metaRef)
+    return new Set(refs.filter((ref) => ref !== undefined).map(({ hash }) => hash))
   }
 
   /** What to gossip now, given all changes so far. */
@@ -136,6 +153,27 @@ export class OwnRecords {
       else removed.push(what)
     }
     return { base, rev, records, removed }
+  }
+
+  /** A meta that would take more than half a packet does not travel with its record, whatever else that holds. */
+  #place(service: string, meta: ServiceMeta): Pick<RegistryRecord, 'meta' | 'metaRef'> {
+    const { packetBytesMax, keepMeta } = this.#options
+    const { metaBytesMax, nodeMetaBytesMax } = RECORD_LIMITS
+    const bytes = encodeMeta(meta)
+    if (bytes.length <= packetBytesMax / 2) return { meta, metaRef: undefined }
+    if (bytes.length > metaBytesMax) {
+      const size = `meta of ${service} takes ${bytes.length} bytes`
+      throw new ShoalError('TOO_LARGE', `${size}, more than ${metaBytesMax}; offer it by a method instead`)
+    }
+    let others = 0
+    for (const { record } of this.#held.all()) if (record.service !== service) others += record.metaRef?.bytes ?? 0
+    if (others + bytes.length > nodeMetaBytesMax) {
+      throw new ShoalError(
+        'TOO_LARGE',
+        `with that of ${service} this node's metas take more than ${nodeMetaBytesMax} bytes`,
+      )
+    }
+    return { meta: NO_META, metaRef: keepMeta(meta, bytes) }
   }
 
   #existing(service: string): RegistryRecord {

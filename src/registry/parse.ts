@@ -4,10 +4,14 @@
  */
 import { isBootId } from './boot-id.js'
 import type { DigestEntry, RecordSet, RegistryMessage, Removal } from './messages.js'
-import { copyPlainData } from './plain-data.js'
+import { copyPlainData, type PlainLimits } from './plain-data.js'
 import {
+  FETCH_COUNT_MAX,
   isName,
+  META_HASH_DIGITS,
   META_LIMITS,
+  type MetaRef,
+  NO_META,
   RECORD_LIMITS,
   type RegistryRecord,
   recordWeight,
@@ -16,12 +20,18 @@ import {
 } from './record.js'
 
 const NO_METHODS: readonly string[] = Object.freeze([])
-const NO_META: ServiceMeta = Object.freeze({})
+const META_HASH = new RegExp(`^[0-9a-f]{${META_HASH_DIGITS}}$`)
 
-export function parseMessage(kind: RegistryMessage['kind'], body: unknown): RegistryMessage | undefined {
+/** All kinds but `bodies`, whose bytes are no list of fields. */
+export function parseMessage(
+  kind: Exclude<RegistryMessage['kind'], 'bodies'>,
+  body: unknown,
+): RegistryMessage | undefined {
   if (!Array.isArray(body)) return undefined
   if (kind === 'change') return parseChange(body)
-  if (kind === 'announce') return asMessage('announce', parseEntry(body))
+  if (kind === 'announce' || kind === 'missed') return asMessage(kind, parseEntry(body))
+  if (kind === 'recheck') return parseRecheck(body)
+  if (kind === 'fetch') return parseFetch(body)
   const digest = kind === 'records' ? [] : parseList(body[0], parseEntry)
   const sets = kind === 'digest' ? [] : parseList(body[kind === 'records' ? 0 : 1], parseSet)
   if (digest === undefined || sets === undefined) return undefined
@@ -29,8 +39,18 @@ export function parseMessage(kind: RegistryMessage['kind'], body: unknown): Regi
   return kind === 'records' ? { kind, sets } : { kind, digest, sets }
 }
 
-function asMessage(kind: 'announce', entry: DigestEntry | undefined): RegistryMessage | undefined {
+function asMessage(kind: 'announce' | 'missed', entry: DigestEntry | undefined): RegistryMessage | undefined {
   return entry === undefined ? undefined : { kind, ...entry }
+}
+
+function parseRecheck([node, a, b]: readonly unknown[]): RegistryMessage | undefined {
+  return isName(node) && isCount(a) && isCount(b) ? { kind: 'recheck', node, hash: { a, b } } : undefined
+}
+
+function parseFetch([node, list]: readonly unknown[]): RegistryMessage | undefined {
+  const hashes = parseList(list, (item) => (isMetaHash(item) ? item : undefined))
+  if (!isName(node) || hashes === undefined || hashes.length > FETCH_COUNT_MAX) return undefined
+  return { kind: 'fetch', node, hashes }
 }
 
 function parseChange(body: readonly unknown[]): RegistryMessage | undefined {
@@ -65,19 +85,22 @@ function parseRemoval(value: unknown, owner: Owner): Removal | undefined {
 
 function parseRecord(value: unknown, owner: Owner): RegistryRecord | undefined {
   if (!Array.isArray(value)) return undefined
-  const [service, version, statusCode, statusAt, reasonText, methodList, metaMap, rev]: unknown[] = value
+  const [service, version, statusCode, statusAt, reasonText, methodList, metaMap, rev, refFields]: unknown[] = value
   const status = typeof statusCode === 'number' ? SERVICE_STATUSES[statusCode] : undefined
   const reason = reasonText ?? undefined
   if (!isName(service) || !(version === '' || isName(version)) || status === undefined) return undefined
   if (typeof statusAt !== 'number' || !Number.isFinite(statusAt) || !isReason(reason)) return undefined
   if (!isRevOf(owner, rev)) return undefined
   const methods = parseMethods(methodList)
-  const meta = parseMeta(metaMap)
-  if (methods === undefined || meta === undefined) return undefined
-  const weight = recordWeight({ service, version, reason, methods }, meta.weight)
+  const parsed = parseMeta(metaMap, META_LIMITS)
+  const metaRef = refFields === undefined ? undefined : parseMetaRef(refFields)
+  if (methods === undefined || parsed === undefined || (refFields !== undefined && metaRef === undefined))
+    return undefined
+  const weight = recordWeight({ service, version, reason, methods, metaRef }, parsed.weight)
   if (weight > RECORD_LIMITS.recordWeightMax) return undefined
   const { node, bootId } = owner
-  return { node, bootId, service, version, status, statusAt, reason, methods, meta: meta.value, rev, weight }
+  const { meta } = parsed
+  return { node, bootId, service, version, status, statusAt, reason, methods, meta, metaRef, rev, weight }
 }
 
 function parseMethods(value: unknown): readonly string[] | undefined {
@@ -85,11 +108,27 @@ function parseMethods(value: unknown): readonly string[] | undefined {
   return value.length === 0 ? NO_METHODS : Object.freeze(value)
 }
 
-function parseMeta(value: unknown): { readonly value: ServiceMeta; readonly weight: number } | undefined {
+/** A meta as a user may have written it, frozen. */
+export function parseMeta(
+  value: unknown,
+  limits: PlainLimits,
+): { readonly meta: ServiceMeta; readonly weight: number } | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-  const copy = copyPlainData(value, META_LIMITS)
+  const copy = copyPlainData(value, limits)
   if (!copy.ok) return undefined
-  return { value: copy.weight === 1 ? NO_META : (copy.value as ServiceMeta), weight: copy.weight }
+  const meta = copy.value as ServiceMeta
+  return { meta: Object.keys(meta).length === 0 ? NO_META : meta, weight: copy.weight }
+}
+
+function parseMetaRef(value: unknown): MetaRef | undefined {
+  if (!Array.isArray(value)) return undefined
+  const [hash, bytes]: unknown[] = value
+  if (!isMetaHash(hash) || !isCount(bytes) || bytes === 0 || bytes > RECORD_LIMITS.metaBytesMax) return undefined
+  return { hash, bytes }
+}
+
+function isMetaHash(value: unknown): value is string {
+  return typeof value === 'string' && META_HASH.test(value)
 }
 
 /** Whose records are parsed, and within which revs they must lie. */

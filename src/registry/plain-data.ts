@@ -21,9 +21,14 @@ export type PlainCopy =
 export interface PlainLimits {
   readonly depthMax: number
   readonly weightMax: number
+  /** Weight of a list or an object itself. Default 1. */
+  readonly containerWeight?: number
 }
 
-/** A deep, frozen copy. Properties that are `undefined` are left out; everything else that is not plain is a fault. */
+/**
+ * A deep, frozen copy with its keys in order, so that equal data have equal bytes. Properties that are `undefined` are
+ * left out; everything else that is not plain is a fault.
+ */
 export function copyPlainData(value: unknown, limits: PlainLimits): PlainCopy {
   const copier = new Copier(limits)
   const copy = copier.copy(value, 0)
@@ -57,6 +62,7 @@ class Copier {
     if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : this.#fail('not-plain')
     if (typeof value !== 'object') return this.#fail('not-plain')
     if (depth >= this.#limits.depthMax) return this.#fail('too-deep')
+    this.weight += (this.#limits.containerWeight ?? 1) - 1
     if (Array.isArray(value)) return this.#array(value, depth)
     return isPlainObject(value) ? this.#object(value, depth) : this.#fail('not-plain')
   }
@@ -79,7 +85,7 @@ class Copier {
 
   #object(source: Readonly<Record<string, unknown>>, depth: number): PlainData | undefined {
     const copy: Record<string, PlainData> = {}
-    for (const key of Object.keys(source)) {
+    for (const key of Object.keys(source).sort()) {
       if (source[key] === undefined) continue
       // The decoder refuses this key, and assigning it would set a prototype.
       const sound = key !== '__proto__' && this.#text(key) !== undefined

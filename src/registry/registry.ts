@@ -6,63 +6,24 @@
 import { ShoalError, unreachable } from '../errors.js'
 import type { PayloadHandler, Verdict } from '../membership/payload.js'
 import { isShoalPayload } from '../membership/payload.js'
-import type { Random } from '../random.js'
 import { isBootId } from './boot-id.js'
 import { ClusterView } from './cluster-view.js'
 import { decodeMessage, encodeMessage } from './codec.js'
 import type { ServiceDeclaration } from './declaration.js'
 import { type DropCounts, newDropCounts } from './drops.js'
 import type { MemberView, RegistryEffect, ServiceEndpoint } from './effects.js'
+import { broadcastKey, Intake, NOT_FRESH } from './intake.js'
 import type { Change, DigestEntry, RecordSet, RegistryMessage } from './messages.js'
-import type { NodeRecords } from './node-records.js'
+import { MetaFetch, metaHash } from './meta-fetch.js'
+import { MetaStore } from './meta-store.js'
 import { OwnRecords, type StatusChange } from './own-records.js'
-import { type Instance, isName, type ServiceMeta } from './record.js'
+import { Recheck } from './recheck.js'
+import { type Instance, isName, type MetaRef, type ServiceMeta } from './record.js'
+import type { RegistryInspection, RegistryOptions } from './registry-options.js'
 import { matches, type SelectionContext, type SelectionWish, selectInstances } from './selection.js'
 import { digestOf, lackingSets } from './sync.js'
 import { Turns } from './turns.js'
 
-export interface RegistryOptions {
-  readonly node: string
-  readonly bootId: string
-  /** Our own RPC `host:port`. */
-  readonly rpcAddress: string
-  readonly random: Random
-  /** The most bytes of one gossiped message. Default 1,200. */
-  readonly packetBytesMax?: number | undefined
-  /** About the most bytes of records in one push/pull direction. Default 8 MiB. */
-  readonly syncBytesMax?: number | undefined
-  /** Calls under way at a node, for `least-pending`. Default unknown, which is 0. */
-  readonly pending?: ((node: string) => number) | undefined
-  /** Round trip to a node in ms, for `nearest`. Default unknown. */
-  readonly rttMs?: ((node: string) => number | undefined) | undefined
-  /** How long a change is repeated along with later ones. Default 10,000 ms. */
-  readonly recentMs?: number | undefined
-  /** Nodes whose records may wait for membership to show them. Default 4,096. */
-  readonly earlyNodesMax?: number | undefined
-  /** About the bytes of those records. Default 16 MiB. */
-  readonly earlyBytesMax?: number | undefined
-}
-
-/** One JSON-ready snapshot. */
-export interface RegistryInspection {
-  readonly node: string
-  readonly bootId: string
-  readonly rev: number
-  /** Members known, with and without services, this node included. */
-  readonly nodes: number
-  /** Nodes whose records wait for membership. */
-  readonly early: number
-  /** Visible nodes of which more was heard than is held. */
-  readonly behind: readonly string[]
-  /** Listed instances by service. */
-  readonly services: Readonly<Record<string, number>>
-  readonly drops: Readonly<DropCounts> & {
-    /** Nodes whose records were given up while they waited for membership. */
-    readonly earlyEvicted: number
-  }
-}
-
-const NOT_FRESH: Verdict = { fresh: false }
 const MIB = 1024 * 1024
 const PACKET_BYTES_MIN = 512
 
@@ -73,15 +34,18 @@ export class Registry implements PayloadHandler {
   readonly #selection: Omit<SelectionContext, 'turn' | 'suspects'>
   readonly #syncBytesMax: number
   readonly #drops: DropCounts = newDropCounts()
+  readonly #metas: MetaStore
+  readonly #metaFetch: MetaFetch
+  readonly #intake: Intake
+  readonly #recheck: Recheck
   #effects: RegistryEffect[] = []
   #hasOwnNews = false
   /** Members known when our news was last sent. */
   #toldCount = 1
-  #rivalBootId: string | undefined
   #lastState: { readonly bytes: Uint8Array; readonly message: RegistryMessage } | undefined
 
   constructor(options: RegistryOptions) {
-    const { node, bootId, rpcAddress, random, packetBytesMax = 1_200, recentMs = 10_000 } = options
+    const { node, bootId, random, packetBytesMax = 1_200 } = options
     if (!isName(node)) throw new ShoalError('INVALID_OPTION', 'a node name must be 1 to 255 bytes of text')
     checkBootId(bootId)
     if (packetBytesMax < PACKET_BYTES_MIN) {
@@ -90,13 +54,25 @@ export class Registry implements PayloadHandler {
         `packetBytesMax must be at least ${PACKET_BYTES_MIN}, not ${packetBytesMax}`,
       )
     }
-    this.#own = new OwnRecords(node, bootId, { packetBytesMax, recentMs })
     const { pending = () => 0, rttMs = () => undefined } = options
     this.#selection = { random, pending, rttMs }
     this.#syncBytesMax = options.syncBytesMax ?? 8 * MIB
-    this.#view = new ClusterView(this.#own.held, rpcAddress, {
-      early: { nodesMax: options.earlyNodesMax ?? 4_096, weightMax: options.earlyBytesMax ?? 16 * MIB },
-      emit: (effect) => this.#effects.push(effect),
+    this.#own = this.#createOwn(options, packetBytesMax)
+    this.#view = this.#createView(options)
+    this.#metas = new MetaStore({
+      weightMax: options.metaBytesMax ?? 64 * MIB,
+      inUse: () => this.#view.largeMetas(),
+    })
+    this.#metaFetch = this.#createMetaFetch(options)
+    this.#recheck = new Recheck({ node, view: this.#view, random, emit: (effect) => this.#effects.push(effect) })
+    this.#intake = new Intake({
+      own: () => this.#own.held,
+      view: this.#view,
+      drops: this.#drops,
+      repeat: () => {
+        this.#hasOwnNews = true
+      },
+      tellMissed: (entry) => this.#send(entry.node, { kind: 'missed', ...entry }),
     })
   }
 
@@ -104,22 +80,22 @@ export class Registry implements PayloadHandler {
 
   /** Announces a service of ours. Throws INVALID_ARGUMENT (also when provided already) or TOO_LARGE, changing nothing. */
   provide(declaration: ServiceDeclaration, at: number): void {
-    this.#publish(this.#own.provide(declaration, at))
+    this.#publish(() => this.#own.provide(declaration, at))
   }
 
   /** The same status and reason again is no change. Throws INVALID_ARGUMENT for a service that is not provided. */
   setStatus(service: string, change: StatusChange): void {
-    this.#publish(this.#own.setStatus(service, change))
+    this.#publish(() => this.#own.setStatus(service, change))
   }
 
   /** Replaces the meta. Throws INVALID_ARGUMENT or TOO_LARGE, changing nothing. */
   setMeta(service: string, meta: ServiceMeta, at: number): void {
-    this.#publish(this.#own.setMeta(service, meta, at))
+    this.#publish(() => this.#own.setMeta(service, meta, at))
   }
 
   /** Takes a service back; without effect when there is none. */
   withdraw(service: string, at: number): void {
-    this.#publish(this.#own.withdraw(service, at))
+    this.#publish(() => this.#own.withdraw(service, at))
   }
 
   /** Announces all our services under another boot id; membership must show it too. Throws INVALID_OPTION. */
@@ -128,12 +104,12 @@ export class Registry implements PayloadHandler {
     this.#own.adoptBootId(bootId)
     this.#view.replaceOwn(this.#own.held)
     this.#hasOwnNews = this.#own.held.rev > 0
-    if (this.#rivalBootId !== undefined && this.#rivalBootId <= bootId) this.#rivalBootId = undefined
+    this.#intake.handleOwnBoot(bootId)
   }
 
   /** The highest boot id above ours that someone ascribes to our name: an earlier life with a later clock, or a twin. */
   rivalBootId(): string | undefined {
-    return this.#rivalBootId
+    return this.#intake.rivalBootId
   }
 
   // Membership.
@@ -149,11 +125,24 @@ export class Registry implements PayloadHandler {
     if (message === undefined) return NOT_FRESH
     switch (message.kind) {
       case 'change':
-        return this.#takeChange(message)
+        return this.#intake.takeChange(message)
       case 'announce':
-        return this.#takeAnnounce(message)
+        return this.#intake.takeAnnounce(message)
       case 'records':
-        this.#takeSets(message.sets) // came by TCP to us alone: gossip of it is the owner's
+        this.#intake.takeSets(message.sets) // came by TCP to us alone: gossip of it is the owner's
+        return NOT_FRESH
+      case 'missed':
+        this.#intake.takeMissed(message)
+        return NOT_FRESH
+      case 'recheck':
+        if (!this.#recheck.handle(message)) this.#drops.unwanted++
+        return NOT_FRESH
+      case 'fetch':
+        if (!this.#view.isPeer(message.node) || !this.#metaFetch.handleFetch(message.node, message.hashes))
+          this.#drops.unwanted++
+        return NOT_FRESH
+      case 'bodies':
+        for (const body of message.bodies) this.#takeBody(body)
         return NOT_FRESH
       case 'digest':
       case 'state':
@@ -184,16 +173,16 @@ export class Registry implements PayloadHandler {
       this.#drops.misplaced++
       return undefined
     }
-    for (const entry of message.digest) if (this.#isOwn(entry)) this.#meetRival(entry.bootId)
-    this.#repeatIfMissed(message.digest)
+    this.#intake.takeDigest(message.digest)
     if (message.kind === 'digest') return undefined
-    this.#takeSets(message.sets)
+    this.#intake.takeSets(message.sets)
     const sets = this.#lacking(message.digest)
     return sets.length === 0 ? undefined : encodeMessage({ kind: 'records', sets })
   }
 
   /** The effects of the inputs since the last drain, in order; our own news first, as one message. */
   drain(): RegistryEffect[] {
+    this.#metaFetch.ask()
     const effects = this.#effects
     if (effects.length > 0) this.#effects = []
     if (!this.#hasOwnNews) return effects
@@ -201,6 +190,18 @@ export class Registry implements PayloadHandler {
     this.#toldCount = this.#view.size
     const bytes = encodeMessage(this.#own.message())
     return [{ type: 'broadcast', broadcast: { key: broadcastKey(this.#own.held.node), bytes } }, ...effects]
+  }
+
+  /** To be called about once a second: what others may ask of us is counted from one to the next. */
+  handleTick(): void {
+    this.#recheck.handleTick()
+    this.#intake.handleTick()
+    this.#metaFetch.handleTick()
+  }
+
+  /** Compares all that we hold with a random peer, so that nobody lacks an update for long. */
+  recheck(): void {
+    this.#recheck.begin()
   }
 
   /** Visible nodes of which we heard more than we hold: a sync with each of them is due, if none is under way. */
@@ -253,7 +254,19 @@ export class Registry implements PayloadHandler {
     )
     const { size: nodes, early } = this.#view
     const drops = { ...this.#drops, earlyEvicted: early.evictedCount }
-    return { node, bootId, rev, nodes, early: early.size, behind: this.behind(), services, drops }
+    const metas = { held: this.#metas.size, weight: this.#metas.weight, pending: this.#metaFetch.size }
+    return {
+      node,
+      bootId,
+      rev,
+      nodes,
+      early: early.size,
+      behind: this.behind(),
+      metas,
+      rechecks: this.#recheck.counts,
+      services,
+      drops,
+    }
   }
 
   #select(service: string, wish: SelectionWish): Instance[] {
@@ -271,7 +284,13 @@ export class Registry implements PayloadHandler {
     })
   }
 
-  #publish(change: Change | undefined): void {
+  #publish(act: () => Change | undefined): void {
+    let change: Change | undefined
+    try {
+      change = act()
+    } finally {
+      this.#metas.keepOwn(() => this.#own.largeMetas()) // also when it was refused after all
+    }
     if (change === undefined) return
     this.#hasOwnNews = true
     const touched = [...change.records, ...change.removed].map((each) => each.service)
@@ -296,81 +315,45 @@ export class Registry implements PayloadHandler {
     return undefined
   }
 
-  #takeChange(change: DigestEntry & Change): Verdict {
-    const records = this.#recordsFor(change)
-    if (records === undefined) return NOT_FRESH
-    const applied = records.applyChange(change)
-    switch (applied.outcome) {
-      case 'advanced':
-        this.#view.touch(records, applied.touched)
-        return fresh(change.node)
-      case 'gap':
-        this.#drops.gap++
-        return this.#hear(records, change)
-      case 'stale':
-        this.#drops.stale++
-        return NOT_FRESH
-      case 'too-large':
-        this.#drops.tooLarge++
-        return NOT_FRESH
-      default:
-        return unreachable(applied)
+  #takeBody(bytes: Uint8Array): void {
+    const taken = this.#metaFetch.handleBody(bytes)
+    if (taken === 'malformed') this.#drops.malformed++
+    else if (taken === 'unwanted') this.#drops.unwanted++
+    else if (taken !== 'no-room') this.#view.showLargeMeta(taken.hash)
+  }
+
+  #send(node: string, message: RegistryMessage): void {
+    this.#effects.push({ type: 'send', node, bytes: encodeMessage(message) })
+  }
+
+  #createOwn({ node, bootId, recentMs = 10_000, sha256 }: RegistryOptions, packetBytesMax: number): OwnRecords {
+    const keepMeta = (meta: ServiceMeta, bytes: Uint8Array): MetaRef => {
+      const hash = metaHash(sha256, bytes)
+      this.#metas.putOwn(hash, meta, bytes)
+      return { hash, bytes: bytes.length }
     }
+    return new OwnRecords(node, bootId, { packetBytesMax, recentMs, keepMeta })
   }
 
-  #takeAnnounce(entry: DigestEntry): Verdict {
-    const records = this.#recordsFor(entry)
-    return records === undefined ? NOT_FRESH : this.#hear(records, entry)
+  #createView({ rpcAddress, earlyNodesMax = 4_096, earlyBytesMax = 16 * MIB }: RegistryOptions): ClusterView {
+    return new ClusterView(this.#own.held, rpcAddress, {
+      early: { nodesMax: earlyNodesMax, weightMax: earlyBytesMax },
+      emit: (effect) => this.#effects.push(effect),
+      largeMeta: (hash) => this.#metas.get(hash),
+      want: (ref) => this.#metaFetch.want(ref),
+    })
   }
 
-  /** Passed on once though it cannot be used here: others may hold what we lack. */
-  #hear(records: NodeRecords, entry: DigestEntry): Verdict {
-    if (!records.hear(entry.rev)) return NOT_FRESH
-    this.#view.touch(records, [])
-    this.#view.askIfBehind(entry.node)
-    return fresh(entry.node)
-  }
-
-  #takeSets(sets: readonly RecordSet[]): void {
-    for (const set of sets) {
-      const records = this.#recordsFor(set)
-      const applied = records?.applySet(set)
-      if (records === undefined || applied === undefined) continue
-      if (applied.outcome === 'too-large') this.#drops.tooLarge++
-      if (applied.outcome === 'advanced') this.#view.touch(records, applied.touched)
-    }
-  }
-
-  #recordsFor(entry: DigestEntry): NodeRecords | undefined {
-    if (this.#isOwn(entry)) {
-      this.#meetRival(entry.bootId)
-      this.#drops.own++
-      return undefined
-    }
-    const records = this.#view.recordsFor(entry.node, entry.bootId)
-    if (records === undefined) this.#drops.stale++
-    return records
-  }
-
-  #isOwn(entry: DigestEntry): boolean {
-    return entry.node === this.#own.held.node
-  }
-
-  #meetRival(bootId: string): void {
-    if (bootId > (this.#rivalBootId ?? this.#own.held.bootId)) this.#rivalBootId = bootId
-  }
-
-  /**
-   * A peer that lacks our latest shows that gossip of it did not get around: it was sent into an empty cluster before a
-   * join, or into a partition. Told once more it reaches everybody at once; push/pull alone would take minutes.
-   */
-  #repeatIfMissed(digest: readonly DigestEntry[]): void {
-    const { node, bootId, rev } = this.#own.held
-    if (rev === 0) return
-    const known = digest.find((entry) => entry.node === node)
-    if (known === undefined || (known.bootId <= bootId && (known.bootId < bootId || known.rev < rev))) {
-      this.#hasOwnNews = true
-    }
+  #createMetaFetch({ node, random, sha256 }: RegistryOptions): MetaFetch {
+    return new MetaFetch({
+      node,
+      store: this.#metas,
+      sha256,
+      random,
+      send: (to, bytes) => this.#effects.push({ type: 'send', node: to, bytes }),
+      announcers: (hash) => this.#view.announcers(hash),
+      wantAll: () => this.#view.wantAll(),
+    })
   }
 
   /**
@@ -388,15 +371,6 @@ export class Registry implements PayloadHandler {
   #lacking(digest: readonly DigestEntry[]): RecordSet[] {
     return lackingSets(this.#view.visibleRecords(), digest, this.#syncBytesMax)
   }
-}
-
-/** One queued message per node: a newer one stands in for the older. */
-function broadcastKey(node: string): string {
-  return `registry/${node}`
-}
-
-function fresh(node: string): Verdict {
-  return { fresh: true, key: broadcastKey(node) }
 }
 
 function checkBootId(bootId: string): void {

@@ -242,6 +242,7 @@ export class LivingCore {
       for (const effect of news) {
         if (effect.type === 'broadcast') swim.broadcast(effect.broadcast, this.#harness.now)
         else if (effect.type === 'sync') swim.syncWith(effect.node)
+        else if (effect.type === 'send') swim.send(effect.node, effect.bytes)
         else this.#tally.count(`service ${effect.event.type}`)
       }
     }

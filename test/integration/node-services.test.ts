@@ -35,6 +35,8 @@ describe('discovery', () => {
         reason: undefined,
         methods: ['get', 'save'],
         meta: { zone: 'x', load: [1, 2] },
+        metaPending: false,
+        hash: expect.stringMatching(/^[0-9a-f]{14}$/),
         address: b.rpcAddress,
         local,
       })

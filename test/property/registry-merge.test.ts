@@ -18,7 +18,7 @@ import {
 /** What an owner does, in order. Later boots begin anew. */
 interface Step {
   readonly service: number
-  readonly action: 'toggle' | 'pause' | 'meta' | 'fat'
+  readonly action: 'toggle' | 'pause' | 'meta' | 'large' | 'long'
   /** Changes further apart than the window are not repeated together. */
   readonly wait: number
 }
@@ -26,7 +26,7 @@ interface Step {
 const steps = fc.array(
   fc.record<Step>({
     service: fc.nat(5),
-    action: fc.constantFrom('toggle', 'toggle', 'pause', 'meta', 'fat'),
+    action: fc.constantFrom('toggle', 'toggle', 'pause', 'meta', 'large', 'long'),
     wait: fc.constantFrom(1, 1, 1_000, 20_000),
   }),
   { minLength: 1, maxLength: 25 },
@@ -58,7 +58,9 @@ function act(owner: Registry, service: string, action: Step['action'], now: numb
   if (present === undefined) running(owner, service, now)
   else if (action === 'toggle') owner.withdraw(service, now)
   else if (action === 'meta') owner.setMeta(service, { now }, now)
-  else if (action === 'fat') owner.setMeta(service, { text: 'x'.repeat(2_000), now }, now)
+  else if (action === 'large') owner.setMeta(service, { text: 'x'.repeat(2_000), now }, now)
+  else if (action === 'long')
+    owner.setStatus(service, { status: 'paused', reason: `${now}`.padEnd(1_024, '€'), at: now })
   else owner.setStatus(service, { status: present.status === 'running' ? 'paused' : 'running', at: now })
 }
 

@@ -28,6 +28,8 @@ export interface ClusterOptions {
   readonly seeds?: readonly number[]
   /** Which cluster a node belongs to, by its label. */
   readonly labelOf?: (index: number) => string
+  /** As the node's option. */
+  readonly recheckIntervalMs?: number
 }
 
 /** One place for a process: the same name for all its lives, and the same address until it moves. */
@@ -179,6 +181,7 @@ export class Cluster {
       random: seededRandom((this.#seed * 1_000_003 + index * 1_009 + slot.lives) | 0),
       wallOffsetMs: () => EPOCH_MS + slot.wallStepMs,
       everyChange: this.#options.everyChange ?? false,
+      recheckIntervalMs: this.#options.recheckIntervalMs,
       observe: (observation) => this.#observe(observation),
       onNotice: (notice) => {
         if (notice.kind === 'name-settled' && notice.outcome === 'lost') this.#yield(index, notice.accepted)

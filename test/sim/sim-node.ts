@@ -3,6 +3,7 @@
  * on virtual time - effects are pulled after each input, one deadline is kept, and after a stall whatever came in is
  * handled before the timers judge.
  */
+import { createHash } from 'node:crypto'
 import type { HostPort } from '../../src/address.js'
 import { formatHostPort, ipToBytes } from '../../src/address.js'
 import { unreachable } from '../../src/errors.js'
@@ -16,7 +17,14 @@ import type { ExchangeResult } from '../../src/membership/swim-contract.js'
 import { encodeTags } from '../../src/membership/tags.js'
 import type { Random } from '../../src/random.js'
 import type { RegistryEffect } from '../../src/registry/effects.js'
-import { makeBootId, Registry, raisedBootId } from '../../src/registry/index.js'
+import {
+  type Instance,
+  makeBootId,
+  Registry,
+  raisedBootId,
+  type ServiceMeta,
+  type ServiceStatus,
+} from '../../src/registry/index.js'
 import type { MemberSeen, NodeStats, Observer } from './observation.js'
 import { SeedWatch } from './seed-watch.js'
 import { ViewWatch } from './view-watch.js'
@@ -38,6 +46,8 @@ export interface SimNodeParts {
   readonly random: Random
   /** Wall clock minus virtual clock, in ms. */
   readonly wallOffsetMs: () => number
+  /** As the node's option, in ms; 0 is never. Default 10,000. */
+  readonly recheckIntervalMs?: number | undefined
   readonly observe: Observer
   readonly onNotice?: (notice: Notice) => void
   /** Tell of changes that no event tells of as well. */
@@ -50,7 +60,8 @@ export interface SimNodeParts {
 const STALL_MS = 5
 /** As in the node: a leave that takes longer is given up. */
 const LEAVE_TIMEOUT_MS = 2_000
-const BEHIND_INTERVAL_MS = 1_000
+const TICK_MS = 1_000
+const RECHECK_JITTER = 0.2
 /** What a raised receive buffer holds; a longer stall loses the rest. */
 const RECEIVE_BUFFER_PACKETS = 2_048
 /** As in the node: a rival for the boot id is outbid at most this often. */
@@ -98,7 +109,7 @@ export class SimNode implements Endpoint {
     this.#views = new ViewWatch({ name, life, boot: () => this.#boot, now: () => clock.now, observe, everyChange })
     const rpcAddress = formatHostPort({ host: parts.address.host, port: parts.address.port + 1 })
     this.#rpcAddress = rpcAddress
-    this.#registry = new Registry({ node: name, bootId: this.#boot, rpcAddress, random })
+    this.#registry = new Registry({ node: name, bootId: this.#boot, rpcAddress, random, sha256 })
     this.#swim = new Swim(
       {
         config: parts.config,
@@ -141,7 +152,8 @@ export class SimNode implements Endpoint {
     observe({ type: 'boot', at: clock.now, node: name, boot: this.#boot, life })
     this.#input((swim, now) => swim.start(now))
     this.#seeds.start()
-    this.#later(BEHIND_INTERVAL_MS * this.#parts.random(), () => this.#catchUp())
+    this.#later(TICK_MS * this.#parts.random(), () => this.#tick())
+    this.#armRecheck()
   }
 
   /** Ends at once, without a word. `silently`: its host is gone too and refuses no connection. */
@@ -190,8 +202,19 @@ export class SimNode implements Endpoint {
 
   /** Another version of the same service. */
   touch(service: string, revision: number): void {
+    this.setMeta(service, { revision })
+  }
+
+  setStatus(service: string, status: ServiceStatus): void {
     this.#inOrder(() => {
-      this.#registry.setMeta(service, { revision }, this.#wallNow())
+      this.#registry.setStatus(service, { status, at: this.#wallNow() })
+      this.#settle()
+    })
+  }
+
+  setMeta(service: string, meta: ServiceMeta): void {
+    this.#inOrder(() => {
+      this.#registry.setMeta(service, meta, this.#wallNow())
       this.#settle()
     })
   }
@@ -273,6 +296,11 @@ export class SimNode implements Endpoint {
 
   lists(service: string, node: string): boolean {
     return this.#registry.getNodes(service).includes(node)
+  }
+
+  /** What it shows of this service at that node, whatever its status. */
+  instance(service: string, node: string): Instance | undefined {
+    return this.#registry.instancesOf(node).find((each) => each.service === service)
   }
 
   /** Nodes listed by service and, when it was touched, its revision. */
@@ -435,6 +463,7 @@ export class SimNode implements Endpoint {
     const { clock, observe, name } = this.#parts
     if (effect.type === 'broadcast') this.#swim.broadcast(effect.broadcast, this.#now())
     else if (effect.type === 'sync') this.#swim.syncWith(effect.node)
+    else if (effect.type === 'send') this.#swim.send(effect.node, effect.bytes)
     else {
       const { type, instance } = effect.event
       const { service, node } = instance
@@ -477,12 +506,21 @@ export class SimNode implements Endpoint {
     else this.#feed((swim) => swim.handleTimeout(now))
   }
 
-  #catchUp(): void {
-    this.#later(BEHIND_INTERVAL_MS, () => this.#catchUp())
-    const behind = this.#registry.behind()
-    if (behind.length === 0) return
-    for (const node of behind) this.#swim.syncWith(node)
+  #tick(): void {
+    this.#later(TICK_MS, () => this.#tick())
+    this.#registry.handleTick()
+    for (const node of this.#registry.behind()) this.#swim.syncWith(node)
     this.#settle()
+  }
+
+  #armRecheck(): void {
+    const { recheckIntervalMs = 10_000, random } = this.#parts
+    if (recheckIntervalMs === 0) return
+    this.#later(recheckIntervalMs * (1 - RECHECK_JITTER * random()), () => {
+      this.#registry.recheck()
+      this.#settle()
+      this.#armRecheck()
+    })
   }
 
   #goAway(): void {
@@ -508,6 +546,10 @@ export class SimNode implements Endpoint {
   #wallNow(): number {
     return this.#parts.clock.now + this.#parts.wallOffsetMs()
   }
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
 }
 
 function hostPortOf(address: string): HostPort {

@@ -44,6 +44,7 @@ const NETWORK_CLASSES = [
   'undelivered',
   'overtaken',
   'streams',
+  'streamBytes',
   'streamFailures',
 ] as const satisfies readonly (keyof NetworkCounts)[]
 

@@ -45,6 +45,8 @@ export interface NetworkCounts {
   undelivered: number
   overtaken: number
   streams: number
+  /** Requests and replies, without what TCP adds. */
+  streamBytes: number
   streamFailures: number
 }
 
@@ -68,6 +70,8 @@ export interface NetworkParts {
 
 export class VirtualNetwork {
   readonly conditions: Conditions
+  /** Datagrams that are lost on purpose. */
+  lose: ((bytes: Uint8Array, to: string) => boolean) | undefined
   readonly counts: NetworkCounts = {
     packets: 0,
     bytes: 0,
@@ -77,6 +81,7 @@ export class VirtualNetwork {
     undelivered: 0,
     overtaken: 0,
     streams: 0,
+    streamBytes: 0,
     streamFailures: 0,
   }
   readonly #parts: NetworkParts
@@ -140,7 +145,7 @@ export class VirtualNetwork {
     this.counts.bytes += bytes.length
     onPacket(source, target, bytes)
     if (this.#isCut(source, target)) this.counts.cut++
-    else if (random() < this.conditions.lossRate) this.counts.lost++
+    else if (random() < this.conditions.lossRate || this.lose?.(bytes, target) === true) this.counts.lost++
     else {
       this.#deliver(from, target, bytes)
       if (this.conditions.duplicateRate > 0 && random() < this.conditions.duplicateRate) {
@@ -157,6 +162,7 @@ export class VirtualNetwork {
 
   #exchange(request: StreamRequest): void {
     this.counts.streams++
+    this.counts.streamBytes += request.bytes.length
     const { clock } = this.#parts
     let ended = false
     const finish = (result: ExchangeResult): void => {
@@ -189,6 +195,7 @@ export class VirtualNetwork {
     const limits = { rtoMs: SEGMENT_RTO_MS, until }
     const answer = (reply: Uint8Array | undefined): void =>
       this.#oneWay(target, source, limits, () => {
+        this.counts.streamBytes += reply?.length ?? 0
         if (reply !== undefined) finish(request.decode(reply))
         else if (request.expectReply) finish({ ok: false, error: 'closed without a reply' })
         else finish({ ok: true, message: undefined })

@@ -1,17 +1,23 @@
 /** Registries without a network: each test decides which messages arrive, in which order, and when two of them sync. */
+import { createHash } from 'node:crypto'
 import { EMPTY_BYTES } from '../../src/bytes.js'
 import { seededRandom } from '../../src/random.js'
 import { decodeMessage } from '../../src/registry/codec.js'
 import type { MemberView, RegistryEffect } from '../../src/registry/effects.js'
 import type { RecordSet } from '../../src/registry/messages.js'
-import { Registry, type RegistryOptions } from '../../src/registry/registry.js'
+import { Registry } from '../../src/registry/registry.js'
+import type { RegistryOptions } from '../../src/registry/registry-options.js'
 
 export const BOOT_1 = '0190000000010000aaaa'
 export const BOOT_2 = '0190000000020000bbbb'
 export const BOOT_3 = '0190000000030000cccc'
 
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
 export function newRegistry(node: string, options: Partial<RegistryOptions> = {}): Registry {
-  return new Registry({ node, bootId: BOOT_1, rpcAddress: `${node}:1`, random: seededRandom(1), ...options })
+  return new Registry({ node, bootId: BOOT_1, rpcAddress: `${node}:1`, random: seededRandom(1), sha256, ...options })
 }
 
 export function member(name: string, fields: Partial<MemberView> = {}): MemberView {
@@ -41,7 +47,7 @@ export function news(registry: Registry): Uint8Array {
 export function told(registry: Registry): string[] {
   return registry.drain().flatMap((effect) => {
     if (effect.type === 'sync') return [`sync ${effect.node}`]
-    if (effect.type === 'broadcast') return []
+    if (effect.type === 'broadcast' || effect.type === 'send') return []
     const { type, instance } = effect.event
     return [`${type} ${instance.node}/${instance.service}`]
   })
@@ -57,6 +63,32 @@ export function pushPull(initiator: Registry, responder: Registry): void {
   if (rest !== undefined) responder.handleMessage(rest)
 }
 
+/** Carries out what the registries ask for, gossip apart, until they are at rest; says what was sent, as `a > b kind`. */
+export function settle(
+  cluster: readonly Registry[],
+  options: { readonly lost?: (line: string) => boolean } = {},
+): string[] {
+  const sent: string[] = []
+  const byName = new Map(cluster.map((registry) => [registry.inspect().node, registry]))
+  for (let isBusy = true; isBusy; ) {
+    isBusy = false
+    for (const registry of cluster) {
+      for (const effect of registry.drain()) {
+        if (effect.type !== 'send' && effect.type !== 'sync') continue
+        isBusy = true
+        const kind = effect.type === 'sync' ? 'sync' : decodeMessage(effect.bytes)?.kind
+        const line = `${registry.inspect().node} > ${effect.node} ${kind}`
+        const to = byName.get(effect.node)
+        sent.push(line)
+        if (to === undefined || options.lost?.(line) === true) continue
+        if (effect.type === 'sync') pushPull(registry, to)
+        else to.handleMessage(effect.bytes)
+      }
+    }
+  }
+  return sent
+}
+
 /** All that a registry vouches for, in an order of its own making, for comparison. */
 export function holdings(registry: Registry): RecordSet[] {
   const message = decodeMessage(registry.localState(EMPTY_BYTES))
@@ -64,6 +96,11 @@ export function holdings(registry: Registry): RecordSet[] {
   return message.sets
     .map((set) => ({ ...set, records: [...set.records].sort((a, b) => (a.service < b.service ? -1 : 1)) }))
     .sort((a, b) => (a.node < b.node ? -1 : 1))
+}
+
+/** Method names of so many bytes in all: what does not fit a packet however small its meta. */
+export function methodsOf(bytes: number): string[] {
+  return Array.from({ length: Math.ceil(bytes / 200) }, (_, i) => `${i}`.padStart(200, 'm'))
 }
 
 export function running(registry: Registry, service: string, at = 1_000): void {

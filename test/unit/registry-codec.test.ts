@@ -28,6 +28,7 @@ function record(service: string, rev: number, fields: Partial<RegistryRecord> = 
   return { ...bare, weight: recordWeight(bare, fields.meta === undefined ? META_WEIGHT : 1) }
 }
 
+const REF = { hash: '0123456789abcdef0123456789abcdef', bytes: 70_000 }
 const owner = { node: 'api-1', bootId: BOOT_1 }
 const samples: RegistryMessage[] = [
   { kind: 'change', ...owner, base: 3, rev: 6, records: [record('users', 6)], removed: [{ service: 'old', rev: 5 }] },
@@ -47,6 +48,11 @@ const samples: RegistryMessage[] = [
     ],
   },
   { kind: 'records', sets: [{ ...owner, rev: 9, records: [] }] },
+  { kind: 'change', ...owner, base: 5, rev: 6, records: [record('big', 6, { meta: {}, metaRef: REF })], removed: [] },
+  { kind: 'recheck', node: 'api-1', hash: { a: 0xffff_ffff, b: 7 } },
+  { kind: 'missed', ...owner, rev: 0 },
+  { kind: 'fetch', node: 'api-1', hashes: [REF.hash] },
+  { kind: 'bodies', bodies: [Uint8Array.of(0x80), Uint8Array.of(0x81, 0xa1, 0x61, 0x01)] },
 ]
 
 function raw(kind: number, body: unknown): Uint8Array {
@@ -132,6 +138,12 @@ describe('the codec', () => {
       'meta too deep',
       raw(1, ['a', BOOT_1, 0, 3, [changed(6, JSON.parse(`{"a":${'['.repeat(8)}${']'.repeat(8)}}`))], []]),
     ],
+    ['a reference to a meta by a hash that is none', raw(1, ['a', BOOT_1, 0, 3, [[...fields, ['0123', 700]]], []])],
+    ['a reference to a meta above a megabyte', raw(1, ['a', BOOT_1, 0, 3, [[...fields, [REF.hash, 2 ** 20 + 1]]], []])],
+    ['a comparison without a hash', raw(6, ['a', 1])],
+    ['a question for more than 64 metas', raw(8, ['a', new Array(65).fill(REF.hash)])],
+    ['a meta longer than its message', concatBytes([Uint8Array.of(0x53, 0x48, 1, 9, 1, 0, 0, 0, 2, 0x80)])],
+    ['an empty meta', concatBytes([Uint8Array.of(0x53, 0x48, 1, 9, 1, 0, 0, 0, 0)])],
     ['a record too heavy', raw(1, ['a', BOOT_1, 0, 3, [changed(6, { a: 'x'.repeat(66_000) })], []])],
   ])('refuses %s', (_, bytes) => {
     expect(decodeMessage(raw(1, ['a', BOOT_1, 0, 3, [fields], []]))?.kind).toBe('change')
@@ -208,7 +220,7 @@ test('no bytes make the decoder throw: 400,000 random, truncated, flipped and ne
     for (let at = 4; at < noise.length; at++) {
       noise[at] = how === 2 ? randomInt(random, 256) : heads[randomInt(random, heads.length)]!
     }
-    noise.set([0x53, 0x48, 1, 1 + randomInt(random, 5)])
+    noise.set([0x53, 0x48, 1, 1 + randomInt(random, 9)])
     return noise
   }
 })

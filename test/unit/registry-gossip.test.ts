@@ -9,6 +9,7 @@ import {
   broadcastOf,
   holdings,
   member,
+  methodsOf,
   newCluster,
   newRegistry,
   news,
@@ -113,7 +114,7 @@ describe('a change', () => {
 
   test('too large for a packet is only announced, and fetched by push/pull', () => {
     const [a, b] = newCluster('a', 'b') as [Registry, Registry]
-    a.provide({ service: 'big', status: 'running', meta: { text: 'x'.repeat(5_000) } }, 1)
+    a.provide({ service: 'big', status: 'running', methods: methodsOf(5_000) }, 1)
     const bytes = news(a)
     expect(decodeMessage(bytes)?.kind).toBe('announce')
     expect(b.handleMessage(bytes)).toEqual(FRESH_A)
@@ -287,7 +288,7 @@ describe('push/pull', () => {
     const b = newRegistry('b', small)
     const owners = Array.from({ length: 10 }, (_, i) => newRegistry(`n${i}`))
     for (const owner of owners) {
-      owner.provide({ service: 'users', status: 'running', meta: { text: 'x'.repeat(4_000) } }, 1)
+      owner.provide({ service: 'users', status: 'running', methods: methodsOf(4_000) }, 1)
       const { node } = owner.inspect()
       for (const each of [a, b]) each.handleMember(member(node))
       pushPull(a, owner)

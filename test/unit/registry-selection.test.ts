@@ -19,6 +19,8 @@ function instance(node: string, changes: Partial<Instance> = {}): Instance {
     reason: undefined,
     methods: ['get'],
     meta: {},
+    metaPending: false,
+    hash: '',
     address: `${node}:1`,
     local: false,
     ...changes,

@@ -1,7 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import { SERVICE_STATUSES } from '../../src/registry/record.js'
 import type { Registry } from '../../src/registry/registry.js'
-import { BOOT_1, BOOT_2, member, newCluster, newRegistry, news, running, told } from '../support/registry-cluster.js'
+import {
+  BOOT_1,
+  BOOT_2,
+  member,
+  methodsOf,
+  newCluster,
+  newRegistry,
+  news,
+  running,
+  told,
+} from '../support/registry-cluster.js'
 
 function pair(): [Registry, Registry] {
   const [a, b] = newCluster('a', 'b') as [Registry, Registry]
@@ -62,7 +72,7 @@ describe('membership decides what is visible:', () => {
   test('an announce that came before its node asks for a sync only when the node is shown', () => {
     const a = newRegistry('a')
     const b = newRegistry('b')
-    a.provide({ service: 'big', status: 'running', meta: { text: 'x'.repeat(5_000) } }, 1)
+    a.provide({ service: 'big', status: 'running', methods: methodsOf(5_000) }, 1)
     b.handleMessage(news(a))
     expect(told(b)).toEqual([])
     b.handleMember(member('a'))
@@ -96,12 +106,12 @@ describe('membership decides what is visible:', () => {
   })
 
   test('the table of early records gives up the oldest, in nodes as in bytes, and counts it', () => {
-    const heavy = { text: 'x'.repeat(1_000) }
+    const heavy = methodsOf(1_000)
     for (const limits of [{ earlyNodesMax: 3 }, { earlyBytesMax: 3_600 }]) {
       const b = newRegistry('b', limits)
       for (let i = 0; i < 10; i++) {
         const owner = newRegistry(`n${i}`)
-        owner.provide({ service: 'users', status: 'running', meta: heavy }, 1)
+        owner.provide({ service: 'users', status: 'running', methods: heavy }, 1)
         b.handleMessage(news(owner))
       }
       expect(b.inspect()).toMatchObject({ early: 3, drops: { earlyEvicted: 7 } })
@@ -163,7 +173,14 @@ describe('a service', () => {
     expect(Object.isFrozen(before)).toBe(true)
     expect(before).toEqual({
       ...{ node: 'a', service: 'users', version: '1.0.0', status: 'running', statusAt: 1_000, reason: undefined },
-      ...{ methods: ['get', 'put'], meta: {}, address: 'a:1', local: false },
+      ...{
+        methods: ['get', 'put'],
+        meta: {},
+        metaPending: false,
+        hash: expect.stringMatching(/^[0-9a-f]{14}$/),
+        address: 'a:1',
+        local: false,
+      },
     })
     running(a, 'billing')
     b.handleMessage(news(a))

@@ -31,7 +31,16 @@ class Stage implements ServiceSource {
 
   up(service: string, node: string, version = ''): void {
     const type = this.#listed.has(`${node}/${service}`) ? 'update' : 'up'
-    const facts = { version, status: 'running', statusAt: 1, reason: undefined, methods: [], meta: {} } as const
+    const facts = {
+      version,
+      status: 'running',
+      statusAt: 1,
+      reason: undefined,
+      methods: [],
+      meta: {},
+      metaPending: false,
+      hash: '',
+    } as const
     const instance = { node, service, ...facts, address: `${node}:1`, local: false }
     this.#listed.set(`${node}/${service}`, instance)
     this.feed.publish({ type, instance })

@@ -197,6 +197,18 @@ it('a sync that was asked for starts once while one is under way, and never with
   expect(h.exchanges).toHaveLength(2)
 })
 
+it('a message for one member goes over TCP, to live shoal nodes only', () => {
+  const payload = new TextPayload()
+  const h = new SwimHarness({ config: { pushPullIntervalMs: 1e9 }, tags: { _b: 'me' }, payload })
+  for (const name of ['a', 'dead']) h.receive(name, h.alive(name, 1, { meta: encodeTags({ _b: 'x' }) }))
+  h.receive('foreign', h.alive('foreign', 1))
+  h.settle('a', 'dead', 'foreign')
+  h.receive('a', h.dead('dead', 1, 'a'))
+  for (const name of ['a', 'dead', 'foreign', 'me', 'nobody']) h.swim.send(name, shoalBytes('k:1'))
+  h.collect()
+  expect(h.exchanges).toMatchObject([{ to: h.address('a'), expectReply: false }])
+})
+
 it('what the peer lacks after a merge is sent back as a user message over TCP', () => {
   const { h, payload } = shoalNode()
   payload.rest = 'what you lack'
