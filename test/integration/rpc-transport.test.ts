@@ -360,7 +360,7 @@ describe('the end of a connection', () => {
     })
     const healthy = await testbed.callee()
     const { peers } = testbed.caller({ stallMs: 150 })
-    const short = (): Partial<{ deadlineAt: number }> => ({ deadlineAt: performance.now() + 50 })
+    const short = (): Partial<{ deadlineAt: number }> => ({ deadlineAt: performance.now() + 400 })
     const expired = [silent, healthy].map(({ candidate }) =>
       failureOf(peers.attempt(candidate, request('hold', [], short()))),
     )
