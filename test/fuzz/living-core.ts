@@ -323,10 +323,13 @@ export class LivingCore {
     return found
   }
 
+  /** What is due is done and no longer due. One part may give another something to do at once, but nothing spins. */
   #clock(): string[] {
     const { swim, now } = this.#harness
-    swim.handleTimeout(now)
-    this.#settle()
+    for (let turn = 0; turn < 2; turn++) {
+      swim.handleTimeout(now)
+      this.#settle()
+    }
     const next = swim.nextDeadline()
     return next > now && next <= now + DEADLINE_MAX_MS ? [] : [`the next deadline is ${next} at ${now}`]
   }
