@@ -40,6 +40,7 @@ export class ClusterView {
   /** Records that are shown without their large meta, by its hash; and some that were. */
   readonly #pending = new Map<string, Set<HeldRecord>>()
   readonly #own: Slot
+  #livesSeen = 0
   readonly #options: ClusterViewOptions
 
   constructor(own: NodeRecords, rpcAddress: string, options: ClusterViewOptions) {
@@ -48,6 +49,11 @@ export class ClusterView {
     this.#slots.set(node, this.#own)
     this.early = new EarlyTable(options.early)
     this.#options = options
+  }
+
+  /** How often membership has shown a node in a boot that was not shown before it. */
+  get livesSeen(): number {
+    return this.#livesSeen
   }
 
   handleMember(view: MemberView): void {
@@ -62,7 +68,10 @@ export class ClusterView {
     const wasShown = isShown(slot)
     const bootId = this.#shownBoot(slot, view)
     const isReboot = bootId !== slot.bootId
-    if (isReboot) this.#becomeBoot(slot, bootId)
+    if (isReboot) {
+      this.#livesSeen++
+      this.#becomeBoot(slot, bootId)
+    }
     slot.state = view.state
     if (view.state === 'suspect') this.suspects.add(slot.node)
     else this.suspects.delete(slot.node)

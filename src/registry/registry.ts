@@ -26,6 +26,8 @@ import { Turns } from './turns.js'
 
 const MIB = 1024 * 1024
 const PACKET_BYTES_MIN = 512
+/** Of the members. */
+const NEW_SHARE = 1 / 8
 
 export class Registry implements PayloadHandler {
   readonly #own: OwnRecords
@@ -40,8 +42,8 @@ export class Registry implements PayloadHandler {
   readonly #recheck: Recheck
   #effects: RegistryEffect[] = []
   #hasOwnNews = false
-  /** Members known when our news was last sent. */
-  #toldCount = 1
+  /** Lives of members seen when our news was last sent. */
+  #livesTold = 0
   #lastState: { readonly bytes: Uint8Array; readonly message: RegistryMessage } | undefined
 
   constructor(options: RegistryOptions) {
@@ -117,7 +119,7 @@ export class Registry implements PayloadHandler {
   /** To be told of every change of a member. Of our own name only `rpcAddress` is taken. */
   handleMember(view: MemberView): void {
     this.#view.handleMember(view)
-    this.#repeatIfGrown()
+    this.#repeatToNew()
   }
 
   handleMessage(bytes: Uint8Array): Verdict {
@@ -187,7 +189,7 @@ export class Registry implements PayloadHandler {
     if (effects.length > 0) this.#effects = []
     if (!this.#hasOwnNews) return effects
     this.#hasOwnNews = false
-    this.#toldCount = this.#view.size
+    this.#livesTold = this.#view.livesSeen
     const bytes = encodeMessage(this.#own.message())
     return [{ type: 'broadcast', broadcast: { key: broadcastKey(this.#own.held.node), bytes } }, ...effects]
   }
@@ -357,11 +359,12 @@ export class Registry implements PayloadHandler {
   }
 
   /**
-   * Gossip sends news as often as the members known at that time call for. A node that starts together with its seeds
-   * knows few of them then, and neither do those who pass it on; so it is told again whenever they have doubled.
+   * Nodes that start together with their seeds are told by nobody what was said before: an eighth of the members being
+   * new, or in a new life, our last word is repeated, and it reaches those too whom ours did not while few were known.
    */
-  #repeatIfGrown(): void {
-    if (this.#own.held.rev > 0 && this.#view.size >= 2 * this.#toldCount) this.#hasOwnNews = true
+  #repeatToNew(): void {
+    const newLives = this.#view.livesSeen - this.#livesTold
+    if (this.#own.held.rev > 0 && newLives >= Math.max(1, this.#view.size * NEW_SHARE)) this.#hasOwnNews = true
   }
 
   #digest(): DigestEntry[] {
