@@ -30,6 +30,9 @@ export function serfMissing(): string | undefined {
   return `the 'serf' binary (Debian package serf) does not run here: ${error?.message ?? `it exits with ${status}`}`
 }
 
+/** Agents are started together: one that is not up yet is tried again a second later, and has nothing to do with us. */
+const OWN_RETRY = /agent: (error joining|Join failed)/
+
 export class SerfAgent {
   readonly name: string
   /** Where it gossips. */
@@ -196,7 +199,8 @@ export class SerfCluster {
     return this.#all.flatMap((agent) =>
       agent.log
         .split('\n')
-        .filter((line) => /\[(WARN|ERR|ERROR)\]/.test(line) && !allowed.some((pattern) => pattern.test(line)))
+        .filter((line) => /\[(WARN|ERR|ERROR)\]/.test(line))
+        .filter((line) => ![OWN_RETRY, ...allowed].some((pattern) => pattern.test(line)))
         .map((line) => `${agent.name}: ${line.trim()}`),
     )
   }
