@@ -21,7 +21,7 @@ function run(...options: string[]): Promise<{ code: number | null; tail: string 
 it('100 nodes agree again after chaos, for 200 seeds', async () => {
   const { code, tail } = await run('--scenario', 'chaos', '--nodes', '100', '--seeds', '200', '--jobs', '2')
   expect(code, tail).toBe(0)
-}, 1_200_000)
+}, 2_400_000)
 
 it('8 nodes keep every rule under any mixture of faults, and agree after them, for 2,000 seeds', async () => {
   const { code, tail } = await run('--seeds', '2000', '--first-seed', '301')
@@ -33,7 +33,7 @@ it('two halves of 100 nodes that were apart for five minutes agree again within 
   const { code, tail } = await run('--scenario', 'split', '--nodes', '100', '--seeds', '20')
   console.log(tail)
   expect(code, tail).toBe(0)
-}, 1_200_000)
+}, 2_400_000)
 
 it('the command fails, with a reason, for a scenario that does not exist', async () => {
   const { code, tail } = await run('--scenario', 'none')
