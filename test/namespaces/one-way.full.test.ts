@@ -38,7 +38,9 @@ describe.skipIf(networkMissing() !== undefined).concurrent('six nodes', () => {
       const since = Date.now()
       nodes.network.fault(between(others, [mute], UDP), between([mute], others, UDP))
       const isDiagnosed = async (): Promise<boolean> => {
-        const faults = await Promise.all(others.map((host) => nodes.faultsAbout(host, mute, 'answers over TCP and not over UDP')))
+        const faults = await Promise.all(
+          others.map((host) => nodes.faultsAbout(host, mute, 'answers over TCP and not over UDP')),
+        )
         return faults.every((about) => about.length > 0)
       }
       await until('each other node says that UDP to it is blocked', isDiagnosed, { within: UDP_CUT_MS })
