@@ -1,17 +1,25 @@
 /**
- * Instances that keep failing are tried last for a while: after some failures in a row an instance is ejected, and when
- * its time is over one call is let through to see. None is ever left out, so the last one of a service is always tried.
- * Pure; whoever ends calls tells it how.
+ * Instances that keep failing are tried last for a while: after some failures in a row an instance is ejected, all those
+ * of a node as soon as its connection breaks or is refused. When the time is over one call is let through to see. None is
+ * ever left out, so the last one of a service is always tried. A new boot of a node begins with a clean slate. Pure;
+ * whoever ends calls and connections tells it how.
  */
 import type { CallErrorCode, RpcError } from '../errors.js'
 import type { Candidate } from './directory.js'
 
+/** One boot of one node. */
+export type CircuitTarget = Pick<Candidate, 'node' | 'bootId'>
+
 /** Failures in a row that eject an instance. */
 const FAILURES_MAX = 5
 const EJECT_MS = 1_000
+/** Of a node whose connection broke: by then membership, which looks at once, suspects it if its process is gone. */
+const LOST_MS = 3_000
 const EJECT_MS_MAX = 30_000
 /** Failing instances remembered; the oldest are forgiven first. */
 const TRACKED_MAX = 4_096
+/** No service has this name. */
+const WHOLE_NODE = ''
 
 /** That the instance did not answer. A refusal, or what its handler threw, is an answer. */
 const SILENCE: ReadonlySet<CallErrorCode> = new Set(['UNREACHABLE', 'CONNECTION_LOST', 'DEADLINE_EXCEEDED'])
@@ -21,13 +29,15 @@ interface Circuit {
   /** Until then it comes last; 0 as long as it has not failed often enough. */
   ejectedUntil: number
   ejectMs: number
+  /** A call is under way to see whether it works again. */
+  isOnTrial: boolean
 }
 
 export class Circuits {
   readonly #byInstance = new Map<string, Circuit>()
   #ejections = 0
 
-  /** Instances that come last now. */
+  /** Instances, and nodes as a whole, that come last now. */
   ejectedCount(now: number): number {
     let count = 0
     for (const circuit of this.#byInstance.values()) if (circuit.ejectedUntil > now) count++
@@ -40,57 +50,82 @@ export class Circuits {
   }
 
   /** A try on this instance ended; `error` is undefined when it was answered. */
-  note(service: string, node: string, error: RpcError | undefined, now: number): void {
+  note(service: string, target: CircuitTarget, error: RpcError | undefined, now: number): void {
     if (error === undefined && this.#byInstance.size === 0) return
-    const key = keyOf(service, node)
     if (error === undefined || !SILENCE.has(error.code)) {
-      if (error?.code !== 'CANCELLED' && error?.code !== 'CLOSED') this.#byInstance.delete(key)
+      if (error?.code !== 'CANCELLED' && error?.code !== 'CLOSED') this.#forgive(service, target)
       return
     }
     // A deadline that was over before anything was sent says nothing about the instance.
     if (error.code === 'DEADLINE_EXCEEDED' && error.executed === 'no') return
-    this.#fail(key, now)
+    const circuit = this.#circuit(keyOf(service, target), EJECT_MS)
+    circuit.failures++
+    if (circuit.failures >= FAILURES_MAX) this.#eject(circuit, now)
   }
 
-  /** The same candidates, those that are ejected last. One whose time is over keeps its place, in this call alone. */
+  /** A connection to this node broke, or was refused: most likely its process is gone, with all its services. */
+  lost(target: CircuitTarget, now: number): void {
+    this.#eject(this.#circuit(keyOf(WHOLE_NODE, target), LOST_MS), now)
+  }
+
+  /** The same candidates, those that are ejected last. One whose time is over keeps its place, until a call begins with it. */
   arrange(service: string, candidates: readonly Candidate[], now: number): readonly Candidate[] {
     if (this.#byInstance.size === 0 || candidates.length < 2) return candidates
-    const ejected = candidates.filter(({ node }) => this.#isEjected(keyOf(service, node), now))
-    if (ejected.length === 0 || ejected.length === candidates.length) return candidates
-    return [...candidates.filter((candidate) => !ejected.includes(candidate)), ...ejected]
+    const isEjected = (candidate: Candidate): boolean =>
+      this.#circuitsOf(service, candidate).some(({ ejectedUntil }) => ejectedUntil > now)
+    const ejected = candidates.filter(isEjected)
+    if (ejected.length === candidates.length) return candidates
+    const arranged =
+      ejected.length === 0
+        ? candidates
+        : [...candidates.filter((candidate) => !ejected.includes(candidate)), ...ejected]
+    if (arranged[0] !== undefined) this.#tryOut(service, arranged[0], now)
+    return arranged
   }
 
-  #isEjected(key: string, now: number): boolean {
-    const circuit = this.#byInstance.get(key)
-    if (circuit === undefined || circuit.ejectedUntil === 0) return false
-    if (circuit.ejectedUntil > now) return true
-    circuit.ejectedUntil = now + circuit.ejectMs // this call sees whether it works again; the others still pass by
-    return false
+  /** This call sees whether it works again; until that is known the others still pass by. */
+  #tryOut(service: string, candidate: Candidate, now: number): void {
+    for (const circuit of this.#circuitsOf(service, candidate)) {
+      if (circuit.ejectedUntil === 0) continue
+      circuit.ejectedUntil = now + circuit.ejectMs
+      circuit.isOnTrial = true
+    }
   }
 
-  #fail(key: string, now: number): void {
-    const circuit = this.#byInstance.get(key) ?? this.#track(key)
-    circuit.failures++
-    if (circuit.failures < FAILURES_MAX) return
-    const isFirst = circuit.ejectedUntil === 0
-    if (isFirst) this.#ejections++
-    circuit.ejectMs = isFirst ? EJECT_MS : Math.min(EJECT_MS_MAX, 2 * circuit.ejectMs)
+  #circuitsOf(service: string, target: CircuitTarget): Circuit[] {
+    const keys = [keyOf(service, target), keyOf(WHOLE_NODE, target)]
+    return keys.flatMap((key) => this.#byInstance.get(key) ?? [])
+  }
+
+  #forgive(service: string, target: CircuitTarget): void {
+    this.#byInstance.delete(keyOf(service, target))
+    this.#byInstance.delete(keyOf(WHOLE_NODE, target))
+  }
+
+  /** The calls that were under way when it was ejected say nothing new. */
+  #eject(circuit: Circuit, now: number): void {
+    if (circuit.ejectedUntil > now && !circuit.isOnTrial) return
+    if (circuit.ejectedUntil === 0) this.#ejections++
+    else circuit.ejectMs = Math.min(EJECT_MS_MAX, 2 * circuit.ejectMs)
     circuit.ejectedUntil = now + circuit.ejectMs
+    circuit.isOnTrial = false
   }
 
-  #track(key: string): Circuit {
+  #circuit(key: string, ejectMs: number): Circuit {
+    const known = this.#byInstance.get(key)
+    if (known !== undefined) return known
     if (this.#byInstance.size >= TRACKED_MAX) {
       for (const oldest of this.#byInstance.keys()) {
         this.#byInstance.delete(oldest)
         break
       }
     }
-    const circuit = { failures: 0, ejectedUntil: 0, ejectMs: EJECT_MS }
+    const circuit = { failures: 0, ejectedUntil: 0, ejectMs, isOnTrial: false }
     this.#byInstance.set(key, circuit)
     return circuit
   }
 }
 
-function keyOf(service: string, node: string): string {
-  return `${service}\0${node}`
+function keyOf(service: string, { node, bootId }: CircuitTarget): string {
+  return `${service}\0${node}\0${bootId}`
 }

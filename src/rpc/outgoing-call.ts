@@ -26,6 +26,7 @@ export class OutgoingCall {
   holder: CallHolder | undefined
   isSettled = false
   readonly node: string
+  readonly bootId: string
   readonly request: CallRequest
   /** The arguments, encoded: kept only while the call waits for its connection. */
   payload: Uint8Array | undefined
@@ -34,11 +35,17 @@ export class OutgoingCall {
   readonly #reject: (error: RpcError) => void
 
   constructor(
-    target: { readonly node: string; readonly request: CallRequest; readonly owner: CallOwner },
+    target: {
+      readonly node: string
+      readonly bootId: string
+      readonly request: CallRequest
+      readonly owner: CallOwner
+    },
     resolve: (value: unknown) => void,
     reject: (error: RpcError) => void,
   ) {
     this.node = target.node
+    this.bootId = target.bootId
     this.request = target.request
     this.#owner = target.owner
     this.#resolve = resolve

@@ -33,6 +33,8 @@ export interface PeerOptions {
 }
 
 export interface PeerStats extends PeerTarget {
+  /** Calls given to it so far. */
+  readonly calls: number
   readonly waiting: number
   /** Connects that failed since the last one that worked. */
   readonly failures: number
@@ -44,6 +46,7 @@ export class Peer implements ConnectionOwner, CallHolder {
   readonly #options: PeerOptions
   readonly #waiting = new Set<OutgoingCall>()
   #waitingBytes = 0
+  #calls = 0
   /** The one that new calls use, or are waiting for. */
   #current: Connection | undefined
   /** Those that only finish what they have. */
@@ -78,6 +81,7 @@ export class Peer implements ConnectionOwner, CallHolder {
     const all = this.#current === undefined ? [...this.#leaving] : [this.#current, ...this.#leaving]
     return {
       ...this.target,
+      calls: this.#calls,
       waiting: this.#waiting.size,
       failures: this.#failures,
       connections: all.map((connection) => connection.stats()),
@@ -86,6 +90,7 @@ export class Peer implements ConnectionOwner, CallHolder {
 
   /** Sends the call, has it wait for the connection, or refuses it. */
   send(call: OutgoingCall, payload: Uint8Array, now: number): void {
+    this.#calls++
     if (this.#current?.isReady) {
       this.#current.send(call, payload, now)
       return

@@ -9,6 +9,7 @@ import { RpcError } from '../errors.js'
 import type { Random } from '../random.js'
 import { AbortWatch } from './abort-watch.js'
 import type { Attempt, CallRequest } from './call.js'
+import type { CircuitTarget } from './circuits.js'
 import { Counters } from './counters.js'
 import { type Dial, dialTcp } from './dialer.js'
 import type { Candidate, PeerEvidence } from './directory.js'
@@ -28,10 +29,10 @@ export interface PeersOptions {
   readonly limits?: Partial<RpcLimits> | undefined
   readonly codec?: PayloadCodec | undefined
   readonly dial?: Dial | undefined
-  /** How a try on a node ended; `error` is undefined when it was answered. */
-  readonly onOutcome?: ((service: string, node: string, error: RpcError | undefined) => void) | undefined
+  /** How a try on a boot of a node ended; `error` is undefined when it was answered. */
+  readonly onOutcome?: ((service: string, target: CircuitTarget, error: RpcError | undefined) => void) | undefined
   /** What the connections show of a peer; `answered` comes at most every 200 ms per peer. */
-  readonly onEvidence?: ((node: string, evidence: PeerEvidence) => void) | undefined
+  readonly onEvidence?: ((target: CircuitTarget, evidence: PeerEvidence) => void) | undefined
 }
 
 export interface PeersStats {
@@ -72,9 +73,10 @@ export class Peers implements CallOwner {
   /** One try on one remote instance. Never throws, and rejects at most a sweep (25 ms) after the deadline. */
   readonly attempt: Attempt = (candidate, request) =>
     new Promise((resolve, reject) => {
-      const call = new OutgoingCall({ node: candidate.node, request, owner: this }, resolve, reject)
+      const { node, bootId } = candidate
+      const call = new OutgoingCall({ node, bootId, request, owner: this }, resolve, reject)
       this.#inFlight++
-      this.#pending.set(candidate.node, (this.#pending.get(candidate.node) ?? 0) + 1)
+      this.#pending.set(node, (this.#pending.get(node) ?? 0) + 1)
       this.#start(call, candidate, request)
     })
 
@@ -119,7 +121,7 @@ export class Peers implements CallOwner {
 
   settled(call: OutgoingCall, error: RpcError | undefined): void {
     this.#inFlight--
-    this.#options.onOutcome?.(call.request.service, call.node, error)
+    this.#options.onOutcome?.(call.request.service, call, error)
     const pending = (this.#pending.get(call.node) ?? 1) - 1
     if (pending === 0) this.#pending.delete(call.node)
     else this.#pending.set(call.node, pending)
@@ -167,7 +169,7 @@ export class Peers implements CallOwner {
     }
     const { node, bootId, address } = candidate
     const target = { node, bootId, address }
-    const onEvidence = this.#evidenceOf(node)
+    const onEvidence = this.#evidenceOf(target)
     const peer = new Peer({
       target,
       hostPort,
@@ -195,7 +197,7 @@ export class Peers implements CallOwner {
     return peer
   }
 
-  #evidenceOf(node: string): (evidence: PeerEvidence) => void {
+  #evidenceOf(target: CircuitTarget): (evidence: PeerEvidence) => void {
     const { onEvidence } = this.#options
     if (onEvidence === undefined) return () => {}
     let answeredAt = Number.NEGATIVE_INFINITY
@@ -205,7 +207,7 @@ export class Peers implements CallOwner {
         if (now - answeredAt < EVIDENCE_MS) return
         answeredAt = now
       }
-      onEvidence(node, evidence)
+      onEvidence(target, evidence)
     }
   }
 

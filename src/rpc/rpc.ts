@@ -71,7 +71,7 @@ export interface RpcStats {
   readonly retryPauses: number
   /** Retries that were not made since there were too many of them. */
   readonly retriesDenied: number
-  /** Instances that are tried last for a while since they did not answer; and how often one was. */
+  /** Instances, and whole nodes, that are tried last for a while since they did not answer; and how often one was. */
   readonly circuits: { readonly ejected: number; readonly ejections: number }
 }
 
@@ -114,8 +114,11 @@ export class Rpc {
       identity: this.#identity,
       random: options.random ?? Math.random,
       limits,
-      onEvidence,
-      onOutcome: (service, node, error) => this.#circuits.note(service, node, error, now()),
+      onEvidence: (target, evidence) => {
+        if (evidence !== 'answered') this.#circuits.lost(target, now())
+        onEvidence?.(target.node, evidence)
+      },
+      onOutcome: (service, target, error) => this.#circuits.note(service, target, error, now()),
     })
     this.#server = new RpcServer({ identity: this.#identity, dispatcher: this.#handlers, limits })
     const attempt: Attempt = (candidate, request) =>

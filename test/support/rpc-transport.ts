@@ -82,7 +82,7 @@ export class RpcTestbed {
       identity: { cluster, node: 'caller', bootId: 'caller-1' },
       limits,
       random: Math.random,
-      onEvidence: (node, what) => evidence.push({ node, evidence: what }),
+      onEvidence: ({ node }, what) => evidence.push({ node, evidence: what }),
     })
     this.#closers.push(() => peers.close())
     return { peers, evidence }

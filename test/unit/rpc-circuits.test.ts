@@ -8,7 +8,7 @@ const dead = failure('UNREACHABLE', 'no')
 
 function failing(node: string, times: number, now = 0): Circuits {
   const circuits = new Circuits()
-  for (let i = 0; i < times; i++) circuits.note('users', node, dead, now)
+  for (let i = 0; i < times; i++) circuits.note('users', candidate(node), dead, now)
   return circuits
 }
 
@@ -31,7 +31,7 @@ describe('an instance', () => {
     const circuits = failing('a', 5)
     expect(order(circuits, 1_000)).toBe('abc')
     expect(order(circuits, 1_001)).toBe('bca')
-    circuits.note('users', 'a', undefined, 1_002)
+    circuits.note('users', a, undefined, 1_002)
     expect(order(circuits, 1_003)).toBe('abc')
   })
 
@@ -42,14 +42,14 @@ describe('an instance', () => {
       expect(order(circuits, now + ms - 1)).toBe('bca')
       now += ms
       expect(order(circuits, now)).toBe('abc')
-      circuits.note('users', 'a', dead, now)
+      circuits.note('users', a, dead, now)
     }
   })
 
   it('is never left out, so the last one is always tried, and where all fail the order stays', () => {
     const circuits = failing('a', 5)
     expect(circuits.arrange('users', [a], 0)).toEqual([a])
-    for (const node of ['b', 'c']) for (let i = 0; i < 5; i++) circuits.note('users', node, dead, 0)
+    for (const node of [b, c]) for (let i = 0; i < 5; i++) circuits.note('users', node, dead, 0)
     expect(order(circuits, 0)).toBe('abc')
   })
 
@@ -68,24 +68,66 @@ describe('an instance', () => {
     ['CANCELLED', 'maybe', 'abc'],
   ] as const)('that ended in %s, executed %s, five times leaves the order %s', (code, executed, expected) => {
     const circuits = new Circuits()
-    for (let i = 0; i < 5; i++) circuits.note('users', 'a', failure(code, executed), 0)
+    for (let i = 0; i < 5; i++) circuits.note('users', a, failure(code, executed), 0)
     expect(order(circuits, 0)).toBe(expected)
   })
 
   it('an answer between failures begins the count anew; a cancelled call says nothing', () => {
     const circuits = failing('a', 4)
-    circuits.note('users', 'a', failure('CANCELLED', 'maybe'), 0)
-    circuits.note('users', 'a', failure('REMOTE', 'yes'), 0)
-    circuits.note('users', 'a', dead, 0)
+    circuits.note('users', a, failure('CANCELLED', 'maybe'), 0)
+    circuits.note('users', a, failure('REMOTE', 'yes'), 0)
+    circuits.note('users', a, dead, 0)
     expect(order(circuits, 0)).toBe('abc')
-    for (let i = 0; i < 4; i++) circuits.note('users', 'a', dead, 0)
+    for (let i = 0; i < 4; i++) circuits.note('users', a, dead, 0)
     expect(order(circuits, 0)).toBe('bca')
+  })
+
+  it('whose calls fail together is ejected once: what was under way then says nothing new', () => {
+    const circuits = failing('a', 200)
+    expect(order(circuits, 999)).toBe('bca')
+    expect(order(circuits, 1_000)).toBe('abc')
+  })
+
+  it('whose time is over waits for a call that begins with it', () => {
+    const circuits = failing('c', 5)
+    expect([order(circuits, 0), order(circuits, 1_000), order(circuits, 1_001)]).toEqual(['abc', 'abc', 'abc'])
+    const first = (now: number): string | undefined => circuits.arrange('users', [c, a], now)[0]?.node
+    expect([first(1_002), first(1_003)]).toEqual(['c', 'a'])
   })
 
   it('however many fail, so many are remembered', () => {
     const circuits = new Circuits()
-    for (let i = 0; i < 10_000; i++) for (let k = 0; k < 5; k++) circuits.note('users', `n${i}`, dead, 0)
+    for (let i = 0; i < 10_000; i++) for (let k = 0; k < 5; k++) circuits.note('users', candidate(`n${i}`), dead, 0)
     expect(circuits.ejectedCount(0)).toBe(4_096)
+  })
+})
+
+describe('a node whose connection broke', () => {
+  it('comes last with all its services at once, for three seconds, then for twice as long', () => {
+    const circuits = new Circuits()
+    circuits.lost(a, 0)
+    circuits.lost(a, 1)
+    expect([order(circuits, 0), order(circuits, 2_999, 'orders')]).toEqual(['bca', 'bca'])
+    expect(order(circuits, 3_000)).toBe('abc')
+    expect(order(circuits, 3_001, 'orders')).toBe('bca')
+    circuits.lost(a, 3_002)
+    expect([order(circuits, 9_001), order(circuits, 9_002)]).toEqual(['bca', 'abc'])
+    expect([circuits.ejectedCount(9_003), circuits.ejections]).toEqual([1, 1])
+  })
+
+  it('is back as soon as any of its services answers', () => {
+    const circuits = new Circuits()
+    circuits.lost(a, 0)
+    circuits.note('orders', a, failure('REMOTE', 'yes'), 1)
+    expect(order(circuits, 2)).toBe('abc')
+  })
+
+  it('that starts anew is not judged by its former life', () => {
+    const circuits = failing('a', 5)
+    circuits.lost(a, 0)
+    const reborn = { ...a, bootId: 'later' }
+    expect(circuits.arrange('users', [reborn, b], 1)).toEqual([reborn, b])
+    expect(circuits.arrange('users', [a, b], 1)).toEqual([b, a])
   })
 })
 

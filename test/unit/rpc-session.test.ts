@@ -66,6 +66,7 @@ function pair(options: { callsMax?: number; callerFrameBytesMax?: number; callee
       call: new OutgoingCall(
         {
           node: 'n2',
+          bootId: 'n2-1',
           owner: { settled: () => {} },
           request: {
             service: 'users',
