@@ -83,6 +83,14 @@ export class NodeProcess {
     await exited
   }
 
+  /** SIGTERM, at which it leaves in order, and waits for its end; resolves with the signal that ended it. */
+  async terminate(): Promise<NodeJS.Signals | null> {
+    const exited = once(this.#process, 'exit')
+    this.#process.kill('SIGTERM')
+    const [, signal] = (await exited) as [number | null, NodeJS.Signals | null]
+    return signal
+  }
+
   #failAll(message: string): void {
     for (const [id, settle] of this.#waiting) settle({ id, ok: false, message })
     this.#waiting.clear()
@@ -127,6 +135,11 @@ export class NodeProcesses {
     this.#all.add(process)
     const started = await process.order('start', { cluster: this.#cluster, name, bind: '127.0.0.1:0', ...options })
     return { process, ...started }
+  }
+
+  /** Goes with the processes; also for files of theirs. */
+  get folder(): string {
+    return this.#folder
   }
 
   /** Of the nodes, unless a test gives them another. */

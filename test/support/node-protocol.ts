@@ -1,5 +1,7 @@
 /** What a test says to a node in another process, and what it answers: plain data, so that IPC carries it as it is. */
 import type { CallCbOptions, FailedAttempt, MemberEventType, NodeInspection, NodeOptions } from '../../src/index.js'
+import type { LoadPlan, LoadTally } from './ledger.js'
+import type { PeerLoss } from './peer-watch.js'
 
 export interface Orders {
   start: { args: [options: NodeOptions]; result: { address: string; rpcAddress: string } }
@@ -15,6 +17,14 @@ export interface Orders {
   startLoop: { args: [plan: LoopPlan]; result: undefined }
   tally: { args: []; result: Tally }
   stopLoop: { args: []; result: Tally }
+  /** Provides the ledger, which writes into this folder. */
+  provideLedger: { args: [folder: string]; result: undefined }
+  /** Calls the ledger of any node until `stopLoad`. */
+  startLoad: { args: [plan: LoadPlan]; result: undefined }
+  stopLoad: { args: []; result: LoadTally }
+  /** Looks what it does with a node that is about to be killed, until `peerLoss`. */
+  watchPeer: { args: [name: string]; result: undefined }
+  peerLoss: { args: []; result: PeerLoss }
   view: { args: []; result: View }
   /** What its listeners were told since it started. */
   heard: { args: []; result: Heard }

@@ -1,9 +1,13 @@
-/** The program of a node process: carries out what `node-process.ts` orders. Ends with its IPC channel. */
-import { createNode, isRpcError, type NodeOptions, type ShoalNode } from '../../src/index.js'
+/** The program of a node process: carries out what `node-process.ts` orders. Ends with its IPC channel, or by SIGTERM in order. */
+import { closeOnSignal, createNode, isRpcError, type NodeOptions, type ShoalNode } from '../../src/index.js'
+import { LedgerLoad, provideLedger } from './ledger.js'
 import type { Answer, Heard, LoopFailure, LoopPlan, Order, OrderName, Orders, Tally, View } from './node-protocol.js'
+import { PeerWatch } from './peer-watch.js'
 
 let node: ShoalNode | undefined
 let loop: Loop | undefined
+let load: LedgerLoad | undefined
+let watch: PeerWatch | undefined
 const heard = { members: [] as Heard['members'][number][], faults: [] as string[] }
 
 type Worker = { [Name in OrderName]: (...args: Orders[Name]['args']) => Promise<Orders[Name]['result']> }
@@ -13,6 +17,7 @@ const worker: Worker = {
     node = await createNode(options)
     node.on('member', ({ type, member }) => heard.members.push({ type, name: member.name, at: Date.now() }))
     node.on('fault', ({ message }) => heard.faults.push(message))
+    closeOnSignal(node, ['SIGTERM'])
     return { address: node.address, rpcAddress: node.rpcAddress }
   },
   async provide(service) {
@@ -38,11 +43,25 @@ const worker: Worker = {
     loop = new Loop(started(), plan)
     return undefined
   },
-  tally: async () => running().tally(),
+  tally: async () => running(loop).tally(),
   async stopLoop() {
-    await running().stop()
-    return running().tally()
+    await running(loop).stop()
+    return running(loop).tally()
   },
+  async provideLedger(folder) {
+    await provideLedger(started(), folder)
+    return undefined
+  },
+  async startLoad(plan) {
+    load = new LedgerLoad(started(), plan)
+    return undefined
+  },
+  stopLoad: () => running(load).stop(),
+  async watchPeer(name) {
+    watch = new PeerWatch(started(), name)
+    return undefined
+  },
+  peerLoss: async () => running(watch).stop(),
   view: async () => viewOf(started()),
   heard: async () => heard,
   async join(seeds) {
@@ -133,9 +152,9 @@ function started(): ShoalNode {
   return node
 }
 
-function running(): Loop {
-  if (loop === undefined) throw new Error('no loop was started')
-  return loop
+function running<T>(what: T | undefined): T {
+  if (what === undefined) throw new Error('it was not started')
+  return what
 }
 
 async function carryOut({ id, name, args }: Order): Promise<Answer> {

@@ -1,0 +1,19 @@
+/** A rolling restart as a deployment does it, with a service under load all the while; ten processes are in the full suite. */
+import { afterEach, expect, it } from 'vitest'
+import { LedgerCluster } from '../support/ledger-cluster.js'
+
+let cluster: LedgerCluster | undefined
+
+afterEach(() => cluster?.stop())
+
+it('three processes are restarted one after the other under load: no call fails and none is executed twice', async () => {
+  cluster = await LedgerCluster.start({ processes: 3, load: { ofEach: 150, ofClient: 300 } })
+  await cluster.startLoad()
+  for (const [index, name] of cluster.names.entries()) {
+    expect(await cluster.restart(name, { callsOn: index === 1 })).toBe('SIGTERM')
+    await cluster.untilAnswers([name])
+  }
+  const { failures, duplicates, charges, chargesExecuted } = await cluster.settle()
+  expect({ failures, duplicates }).toEqual({ failures: [], duplicates: [] })
+  expect(chargesExecuted).toBe(charges)
+})
