@@ -3,6 +3,7 @@
  * nothing by itself: what happens here follows from the broken connections alone.
  */
 import { afterEach, expect, it } from 'vitest'
+import { Ledger } from '../support/ledger.js'
 import { LedgerCluster } from '../support/ledger-cluster.js'
 import { PortWatch } from '../support/port-watch.js'
 import { until } from '../support/until.js'
@@ -40,4 +41,22 @@ it('the others call a killed process no more 100 ms after its connections broke,
   expect(failures.length, 'a call was under way on the victim, so that the rule was put to the test').toBeGreaterThan(0)
   expect(failures.filter((failure) => !LedgerCluster.isLossOn(VICTIM, failure))).toEqual([])
   expect(duplicates.filter((id) => id.startsWith('charge/'))).toEqual([])
+})
+
+it('a caller that had nothing under way when the connection broke does not try the killed process either', async () => {
+  cluster = await LedgerCluster.start({
+    processes: 3,
+    load: { ofEach: 0, ofClient: 0 },
+    workMs: 0,
+    options: { profile: 'local', tuning: SLOW, recheckInterval: 0 },
+  })
+  const { client, names } = cluster
+  for (const name of names) await client.callCb(Ledger, 'charge', [`first/${name}`, 0], { nodes: [name] })
+  const peer = () => client.inspect().rpc.peers.peers.filter(({ node }) => node === VICTIM)
+  await cluster.process(VICTIM).kill()
+  await until('the connection broke', () => peer().every(({ connections }) => connections.length === 0))
+  const before = peer().length === 0 ? 0 : 1
+  for (let i = 0; i < 20; i++) expect(await client.callCb(Ledger, 'charge', [`then/${i}`, 0])).not.toBe(VICTIM)
+  expect(peer().reduce((calls, each) => calls + each.calls, 0)).toBeLessThanOrEqual(before)
+  expect(client.getNodes(Ledger)).toContain(VICTIM)
 })

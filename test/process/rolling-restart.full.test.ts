@@ -7,7 +7,7 @@ let cluster: LedgerCluster | undefined
 afterEach(() => cluster?.stop())
 
 it('ten processes are restarted one after the other under load: no call fails and none is executed twice', async () => {
-  cluster = await LedgerCluster.start({ processes: 10, load: { ofEach: 50, ofClient: 250 } })
+  cluster = await LedgerCluster.start({ processes: 10, load: { ofEach: 50, ofClient: 250 }, workMs: 250 })
   await cluster.startLoad()
   for (const [index, name] of cluster.names.entries()) {
     expect(await cluster.restart(name, { callsOn: index % 2 === 1 })).toBe('SIGTERM')

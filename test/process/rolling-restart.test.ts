@@ -7,7 +7,7 @@ let cluster: LedgerCluster | undefined
 afterEach(() => cluster?.stop())
 
 it('three processes are restarted one after the other under load: no call fails and none is executed twice', async () => {
-  cluster = await LedgerCluster.start({ processes: 3, load: { ofEach: 150, ofClient: 300 } })
+  cluster = await LedgerCluster.start({ processes: 3, load: { ofEach: 150, ofClient: 300 }, workMs: 250 })
   await cluster.startLoad()
   for (const [index, name] of cluster.names.entries()) {
     expect(await cluster.restart(name, { callsOn: index === 1 })).toBe('SIGTERM')

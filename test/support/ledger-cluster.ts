@@ -2,7 +2,7 @@
  * Processes that all provide the ledger and all call it, and a node in the test's own process that only calls: a service
  * under load, whose processes are restarted and killed. At the end every call is accounted for.
  */
-import { createNode, type NodeOptions, type ShoalNode } from '../../src/index.js'
+import { createNode, type NodeInspection, type NodeOptions, type ShoalNode } from '../../src/index.js'
 import { executions, Ledger, LedgerLoad, type LoadFailure, type LoadPlan, type LoadTally } from './ledger.js'
 import { type NodeProcess, NodeProcesses } from './node-process.js'
 import { type PeerLoss, PeerWatch } from './peer-watch.js'
@@ -12,8 +12,8 @@ export interface LedgerClusterPlan {
   readonly processes: number
   /** Calls a second of each process, and of the client. */
   readonly load: { readonly ofEach: number; readonly ofClient: number }
-  /** How long a handler works on each call. Default 3. */
-  readonly workMs?: number
+  /** How long a handler works on each call. */
+  readonly workMs: number
   readonly options?: Pick<NodeOptions, 'profile' | 'tuning' | 'recheckInterval'>
 }
 
@@ -114,8 +114,12 @@ export class LedgerCluster {
    * is not accounted for.
    */
   async kill(name: string): Promise<() => Promise<readonly PeerLoss[]>> {
-    const watch = new PeerWatch(this.client, name)
     const others = this.running.filter((process) => process.name !== name)
+    await until('all others are connected to it', async () => {
+      const inspections = await Promise.all(others.map((process) => process.order('inspect')))
+      return [this.client.inspect(), ...inspections].every((each) => isConnectedTo(name, each))
+    })
+    const watch = new PeerWatch(this.client, name)
     await Promise.all(others.map((process) => process.order('watchPeer', name)))
     await this.process(name).kill()
     return async () => [watch.stop(), ...(await Promise.all(others.map((process) => process.order('peerLoss'))))]
@@ -178,8 +182,12 @@ export class LedgerCluster {
   }
 
   #loadOf(callsPerSecond: number): LoadPlan {
-    return { callsPerSecond, workMs: this.#plan.workMs ?? 3, timeoutMs: TIMEOUT_MS }
+    return { callsPerSecond, workMs: this.#plan.workMs, timeoutMs: TIMEOUT_MS }
   }
+}
+
+function isConnectedTo(name: string, { rpc }: NodeInspection): boolean {
+  return rpc.peers.peers.some(({ node, connections }) => node === name && connections.length > 0)
 }
 
 function sum(numbers: readonly number[]): number {
