@@ -35,7 +35,7 @@ beforeAll(async () => {
 
 afterAll(() => processes?.stop())
 
-it('calls to a stopped process end by their deadline, the others go on, and it serves again when it continues', async () => {
+it('a stopped process is delisted, calls to it end by their deadline, and it serves again when it continues', async () => {
   const p3 = byName.get('p3')!
   for (const caller of callers()) await caller.order('startLoop', PLAN)
   await untilAnswers('p3', 20)
@@ -46,7 +46,9 @@ it('calls to a stopped process end by their deadline, the others go on, and it s
     return tallies.every(({ failures }) => failures.length > 0) && tallies
   })
   for (const name of ['p1', 'p2']) await untilAnswers(name, 50)
-  await processes.untilAll('both callers see p3 dead', callers(), ({ members }) => members['p3'] === 'dead')
+  await processes.untilAll('both callers see p3 dead and list it no more', callers(), ({ members, services }) => {
+    return members['p3'] === 'dead' && services[PLAN.service]?.join() === 'p1,p2'
+  })
 
   p3.continue()
   await processes.untilAll('all see p3 alive and serving', processes.running, ({ members, services }) => {
