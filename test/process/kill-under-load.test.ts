@@ -20,7 +20,7 @@ it('the others call a killed process no more 100 ms after its connections broke,
   cluster = await LedgerCluster.start({
     processes: 3,
     load: { ofEach: 150, ofClient: 300 },
-    workMs: 50,
+    workMs: 100,
     options: { profile: 'local', tuning: SLOW, recheckInterval: 0 },
   })
   await cluster.startLoad()

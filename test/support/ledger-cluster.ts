@@ -17,6 +17,16 @@ export interface LedgerClusterPlan {
   readonly options?: Pick<NodeOptions, 'profile' | 'tuning' | 'recheckInterval'>
 }
 
+export interface Restart {
+  readonly callsOn?: boolean
+  readonly samePorts?: boolean
+}
+
+interface Addresses {
+  readonly gossip: string
+  readonly rpc: string
+}
+
 /** What became of all calls. */
 export interface Account {
   readonly calls: number
@@ -40,7 +50,7 @@ export class LedgerCluster {
   readonly #processes: NodeProcesses
   readonly #plan: LedgerClusterPlan
   readonly #byName = new Map<string, NodeProcess>()
-  readonly #addresses = new Map<string, string>()
+  readonly #addresses = new Map<string, Addresses>()
   readonly #tallies: LoadTally[] = []
   #clientLoad: LedgerLoad | undefined
   #startedAt = 0
@@ -71,7 +81,7 @@ export class LedgerCluster {
 
   /** Of its gossip. */
   addressOf(name: string): string {
-    return this.#addresses.get(name)!
+    return this.#addresses.get(name)!.gossip
   }
 
   process(name: string): NodeProcess {
@@ -98,14 +108,14 @@ export class LedgerCluster {
 
   /**
    * SIGTERM, the end of the process, and a new one under its name, which calls and is called. With `callsOn` it goes on
-   * calling while it leaves, and stops only when it has left.
+   * calling while it leaves, and stops only when it has left; with `samePorts` the new one listens where it did.
    */
-  async restart(name: string, { callsOn }: { readonly callsOn: boolean }): Promise<NodeJS.Signals | null> {
+  async restart(name: string, { callsOn = false, samePorts = false }: Restart = {}): Promise<NodeJS.Signals | null> {
     const process = this.process(name)
     if (callsOn) await process.order('leave')
     this.#tallies.push(await process.order('stopLoad'))
     const signal = await process.terminate()
-    await this.#startLoadOf(await this.#startOne(name))
+    await this.#startLoadOf(await this.#startOne(name, samePorts ? this.#addresses.get(name) : undefined))
     return signal
   }
 
@@ -168,11 +178,12 @@ export class LedgerCluster {
     await this.#processes.stop()
   }
 
-  async #startOne(name: string): Promise<NodeProcess> {
-    const seeds = [this.client.address]
-    const { process, address } = await this.#processes.start(name, { seeds, ...this.#plan.options })
+  async #startOne(name: string, at?: Addresses): Promise<NodeProcess> {
+    const where = at === undefined ? {} : { bind: at.gossip, rpc: { bind: at.rpc } }
+    const options = { seeds: [this.client.address], ...this.#plan.options, ...where }
+    const { process, address, rpcAddress } = await this.#processes.start(name, options)
     this.#byName.set(name, process)
-    this.#addresses.set(name, address)
+    this.#addresses.set(name, { gossip: address, rpc: rpcAddress })
     await process.order('provideLedger', this.#processes.folder)
     return process
   }
