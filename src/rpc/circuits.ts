@@ -18,6 +18,9 @@ const LOST_MS = 3_000
 const EJECT_MS_MAX = 30_000
 /** Failing instances remembered; the oldest are forgiven first. */
 const TRACKED_MAX = 4_096
+/** One that was neither tried nor lost for so long is forgotten: most are gone for good, and all calls would look for them. */
+const FORGET_MS = 60_000
+const SWEEP_MS = 1_000
 /** No service has this name. */
 const WHOLE_NODE = ''
 
@@ -31,11 +34,13 @@ interface Circuit {
   ejectMs: number
   /** A call is under way to see whether it works again. */
   isOnTrial: boolean
+  touchedAt: number
 }
 
 export class Circuits {
   readonly #byInstance = new Map<string, Circuit>()
   #ejections = 0
+  #sweepAt = Number.NEGATIVE_INFINITY
 
   /** Instances, and nodes as a whole, that come last now. */
   ejectedCount(now: number): number {
@@ -58,19 +63,20 @@ export class Circuits {
     }
     // A deadline that was over before anything was sent says nothing about the instance.
     if (error.code === 'DEADLINE_EXCEEDED' && error.executed === 'no') return
-    const circuit = this.#circuit(keyOf(service, target), EJECT_MS)
+    const circuit = this.#circuit(keyOf(service, target), EJECT_MS, now)
     circuit.failures++
     if (circuit.failures >= FAILURES_MAX) this.#eject(circuit, now)
   }
 
   /** A connection to this node broke, or was refused: most likely its process is gone, with all its services. */
   lost(target: CircuitTarget, now: number): void {
-    this.#eject(this.#circuit(keyOf(WHOLE_NODE, target), LOST_MS), now)
+    this.#eject(this.#circuit(keyOf(WHOLE_NODE, target), LOST_MS, now), now)
   }
 
   /** The same candidates, those that are ejected last. One whose time is over keeps its place, until a call begins with it. */
   arrange(service: string, candidates: readonly Candidate[], now: number): readonly Candidate[] {
     if (this.#byInstance.size === 0 || candidates.length < 2) return candidates
+    this.#sweep(now)
     const isEjected = (candidate: Candidate): boolean =>
       this.#circuitsOf(service, candidate).some(({ ejectedUntil }) => ejectedUntil > now)
     const ejected = candidates.filter(isEjected)
@@ -89,6 +95,7 @@ export class Circuits {
       if (circuit.ejectedUntil === 0) continue
       circuit.ejectedUntil = now + circuit.ejectMs
       circuit.isOnTrial = true
+      circuit.touchedAt = now
     }
   }
 
@@ -111,16 +118,27 @@ export class Circuits {
     circuit.isOnTrial = false
   }
 
-  #circuit(key: string, ejectMs: number): Circuit {
+  #sweep(now: number): void {
+    if (now < this.#sweepAt) return
+    this.#sweepAt = now + SWEEP_MS
+    for (const [key, { touchedAt }] of this.#byInstance) {
+      if (now - touchedAt >= FORGET_MS) this.#byInstance.delete(key)
+    }
+  }
+
+  #circuit(key: string, ejectMs: number, now: number): Circuit {
     const known = this.#byInstance.get(key)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      known.touchedAt = now
+      return known
+    }
     if (this.#byInstance.size >= TRACKED_MAX) {
       for (const oldest of this.#byInstance.keys()) {
         this.#byInstance.delete(oldest)
         break
       }
     }
-    const circuit = { failures: 0, ejectedUntil: 0, ejectMs, isOnTrial: false }
+    const circuit = { failures: 0, ejectedUntil: 0, ejectMs, isOnTrial: false, touchedAt: now }
     this.#byInstance.set(key, circuit)
     return circuit
   }

@@ -95,6 +95,17 @@ describe('an instance', () => {
     expect([first(1_002), first(1_003)]).toEqual(['c', 'a'])
   })
 
+  it('that was not tried for a minute is forgotten', () => {
+    const circuits = failing('a', 4)
+    const failedAt = (now: number): string => {
+      order(circuits, now)
+      circuits.note('users', a, dead, now)
+      return order(circuits, now)
+    }
+    expect(failedAt(60_000)).toBe('abc')
+    expect([failedAt(60_001), failedAt(60_002), failedAt(60_003), failedAt(119_000)]).toEqual(['abc', 'abc', 'abc', 'bca'])
+  })
+
   it('however many fail, so many are remembered', () => {
     const circuits = new Circuits()
     for (let i = 0; i < 10_000; i++) for (let k = 0; k < 5; k++) circuits.note('users', candidate(`n${i}`), dead, 0)
