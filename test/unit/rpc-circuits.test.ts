@@ -103,7 +103,12 @@ describe('an instance', () => {
       return order(circuits, now)
     }
     expect(failedAt(60_000)).toBe('abc')
-    expect([failedAt(60_001), failedAt(60_002), failedAt(60_003), failedAt(119_000)]).toEqual(['abc', 'abc', 'abc', 'bca'])
+    expect([failedAt(60_001), failedAt(60_002), failedAt(60_003), failedAt(119_000)]).toEqual([
+      'abc',
+      'abc',
+      'abc',
+      'bca',
+    ])
   })
 
   it('however many fail, so many are remembered', () => {
