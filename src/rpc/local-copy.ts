@@ -6,13 +6,13 @@ import { type CallErrorCode, type RemoteFailure, RpcError } from '../errors.js'
 import type { CallRequest, Outcome } from './call.js'
 import { FRAME_BYTES_MAX } from './frame.js'
 import { messageOf } from './names.js'
-import { MsgpackCodec } from './payload-codec.js'
+import { PlainCodec } from './plain-codec.js'
 import { remoteFailureFromPayload, remoteFailureToPayload } from './remote-payload.js'
 import { ValueError } from './values.js'
 
 export class LocalCopy {
   readonly #node: string
-  readonly #codec = new MsgpackCodec()
+  readonly #codec = new PlainCodec()
 
   constructor(node: string) {
     this.#node = node

@@ -28,7 +28,7 @@ export interface MsgpackCodecOptions {
   readonly decodedBytesMax?: number
 }
 
-const DECODED_BYTES_MAX = 134_217_728
+export const DECODED_BYTES_MAX = 134_217_728
 /** An encoder whose buffer grew past this is replaced. */
 const ENCODER_BYTES_KEPT_MAX = 1_048_576
 

@@ -14,9 +14,9 @@ export interface ScanResult {
 }
 
 // What decoding costs in memory at worst, roughly: a slot of an array or entry of a map, an object of any kind.
-const SLOT_BYTES = 12
-const OBJECT_BYTES = 64
-const EXTENSION_BYTES = 192
+export const SLOT_BYTES = 12
+export const OBJECT_BYTES = 64
+export const EXTENSION_BYTES = 192
 const STOP = -1
 
 /** Scans one payload at a time; the result is valid until the next one. */

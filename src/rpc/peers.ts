@@ -18,8 +18,9 @@ import type { RpcIdentity } from './hello.js'
 import { CLOSE_MS, HOUSEKEEPING_MS, type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
 import { messageOf } from './names.js'
 import { type CallOwner, OutgoingCall } from './outgoing-call.js'
-import { MsgpackCodec, type PayloadCodec } from './payload-codec.js'
+import type { PayloadCodec } from './payload-codec.js'
 import { Peer, type PeerStats } from './peer.js'
+import { PlainCodec } from './plain-codec.js'
 import { ValueError } from './values.js'
 
 export interface PeersOptions {
@@ -67,7 +68,7 @@ export class Peers implements CallOwner {
   constructor(options: PeersOptions) {
     this.#options = options
     this.#limits = resolveRpcLimits(options.limits)
-    this.#codec = options.codec ?? new MsgpackCodec({ payloadBytesMax: this.#limits.frameBytesMax })
+    this.#codec = options.codec ?? new PlainCodec({ payloadBytesMax: this.#limits.frameBytesMax })
   }
 
   /** One try on one remote instance. Never throws, and rejects at most a sweep (25 ms) after the deadline. */

@@ -12,7 +12,8 @@ import { Counters } from './counters.js'
 import { Flusher } from './flusher.js'
 import type { RpcIdentity } from './hello.js'
 import { type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
-import { MsgpackCodec, type PayloadCodec } from './payload-codec.js'
+import type { PayloadCodec } from './payload-codec.js'
+import { PlainCodec } from './plain-codec.js'
 import { SocketLink } from './socket-link.js'
 
 export interface RpcServerOptions {
@@ -49,7 +50,7 @@ export class RpcServer {
   constructor(options: RpcServerOptions) {
     this.#options = options
     this.#limits = resolveRpcLimits(options.limits)
-    this.#codec = options.codec ?? new MsgpackCodec({ payloadBytesMax: this.#limits.frameBytesMax })
+    this.#codec = options.codec ?? new PlainCodec({ payloadBytesMax: this.#limits.frameBytesMax })
     this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) =>
       this.#accept(socket),
     )

@@ -11,7 +11,7 @@ import { pathText } from './value-path.js'
 /** Levels of containers, the outermost one included. */
 export const DEPTH_MAX = 64
 /** Strings up to this length go through msgpack's own UTF-8, which keeps lone surrogates and a byte order mark. */
-const PLAIN_TEXT_LENGTH_MAX = 50
+export const PLAIN_TEXT_LENGTH_MAX = 50
 
 /** A value that cannot travel; the message names it by its path. */
 export class ValueError extends Error {

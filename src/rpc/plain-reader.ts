@@ -1,0 +1,298 @@
+/**
+ * The counterpart of `plain-writer.ts`: MessagePack from the network as plain data, checked and built in one pass. Nothing
+ * is allocated for more than the bytes at hand can hold, and the estimate of memory is the scan's. What is malformed,
+ * too much, or of a rarer type is left to the reference codec, which refuses it or knows it. Keeps no view of the input.
+ */
+import { ByteCache } from '../byte-cache.js'
+import { Extension } from './extension-types.js'
+import { EXTENSION_BYTES, OBJECT_BYTES, SLOT_BYTES } from './payload-scan.js'
+import { DEPTH_MAX } from './values.js'
+
+/** What `tryRead` gives when the payload is not for this reader. */
+export const UNREAD: unique symbol = Symbol('unread')
+
+/**
+ * Longer texts come well-formed from our writers, so that the system's decoder may have them. At least three times the
+ * length up to which writers leave lone surrogates in, and the reference's own limit, so that both read garbage alike.
+ */
+const OWN_TEXT_BYTES_MAX = 200
+/** Keys of objects recur, and making a text of them each time is dear; of those that MessagePack calls short. */
+const CACHED_KEY_BYTES_MAX = 31
+const KEY_SLOTS = 1_024
+/** Shorter texts are cheaper to make here than by a call into the system. */
+const TINY_TEXT_BYTES_MAX = 8
+const COPY_BY_SLICE_BYTES = 1_024
+
+const scratch = new DataView(new ArrayBuffer(8))
+const scratchBytes = new Uint8Array(scratch.buffer)
+
+export class PlainReader {
+  readonly #decodedBytesMax: number
+  readonly #keys = new ByteCache<string>(KEY_SLOTS, (bytes) => ownText(asBuffer(bytes), 0, bytes.length))
+  #bytes: Buffer = Buffer.alloc(0)
+  #end = 0
+  #at = 0
+  #decodedBytes = 0
+
+  /** `decodedBytesMax` bounds the memory that the decoded objects may take, by the estimate of `PayloadScan`. */
+  constructor(decodedBytesMax: number) {
+    this.#decodedBytesMax = decodedBytesMax
+  }
+
+  /** The value, or `UNREAD`. Never throws. */
+  tryRead(bytes: Uint8Array): unknown {
+    this.#bytes = asBuffer(bytes)
+    this.#end = bytes.length
+    this.#at = 0
+    this.#decodedBytes = 0
+    const value = this.#value(0)
+    return this.#at === this.#end ? value : UNREAD
+  }
+
+  #value(depth: number): unknown {
+    const at = this.#at
+    if (at >= this.#end) return UNREAD
+    const type = this.#bytes[at] as number
+    this.#at = at + 1
+    if (type < 0x80) return type
+    if (type >= 0xe0) return type - 0x100
+    if (type < 0x90) return this.#record(type - 0x80, depth)
+    if (type < 0xa0) return this.#array(type - 0x90, depth)
+    if (type < 0xc0) return this.#text(type - 0xa0)
+    return this.#longForm(type, depth)
+  }
+
+  #longForm(type: number, depth: number): unknown {
+    switch (type) {
+      case 0xc0:
+        return null
+      case 0xc2:
+        return false
+      case 0xc3:
+        return true
+      case 0xd6:
+      case 0xd7:
+        return this.#timestamp(type === 0xd6 ? 4 : 8)
+      case 0xd4:
+        return this.#undefined()
+      default:
+        return type >= 0xca && type <= 0xd3 ? this.#number(type) : this.#sized(type, depth)
+    }
+  }
+
+  #sized(type: number, depth: number): unknown {
+    switch (type) {
+      case 0xc4:
+        return this.#binary(this.#size(1))
+      case 0xc5:
+        return this.#binary(this.#size(2))
+      case 0xc6:
+        return this.#binary(this.#size(4))
+      case 0xd9:
+        return this.#text(this.#size(1))
+      case 0xda:
+        return this.#text(this.#size(2))
+      case 0xdb:
+        return this.#text(this.#size(4))
+      case 0xdc:
+        return this.#array(this.#size(2), depth)
+      case 0xdd:
+        return this.#array(this.#size(4), depth)
+      case 0xde:
+        return this.#record(this.#size(2), depth)
+      case 0xdf:
+        return this.#record(this.#size(4), depth)
+      default:
+        return UNREAD
+    }
+  }
+
+  #array(count: number, depth: number): unknown {
+    if (!this.#mayHold(count, depth)) return UNREAD
+    const items: unknown[] = new Array(count)
+    for (let i = 0; i < count; i++) {
+      const item = this.#value(depth + 1)
+      if (item === UNREAD) return UNREAD
+      items[i] = item
+    }
+    return items
+  }
+
+  #record(count: number, depth: number): unknown {
+    if (!this.#mayHold(2 * count, depth)) return UNREAD
+    const record: Record<string, unknown> = {}
+    for (let i = 0; i < count; i++) {
+      const key = this.#key()
+      if (key === undefined || key === '__proto__') return UNREAD
+      const item = this.#value(depth + 1)
+      if (item === UNREAD) return UNREAD
+      record[key] = item
+    }
+    return record
+  }
+
+  /** Each of `values` takes a byte of input at least; that bounds what is allocated for a count. */
+  #mayHold(values: number, depth: number): boolean {
+    if (depth >= DEPTH_MAX || !(values <= this.#end - this.#at)) return false
+    return this.#weigh(OBJECT_BYTES + values * SLOT_BYTES)
+  }
+
+  #key(): string | undefined {
+    const at = this.#at
+    if (at >= this.#end) return undefined
+    const type = this.#bytes[at] as number
+    const size = type - 0xa0
+    if (size < 0 || size > CACHED_KEY_BYTES_MAX) return this.#longKey(type)
+    const end = at + 1 + size
+    if (end > this.#end) return undefined
+    this.#at = end
+    // A code point that is cut off takes its rest from what follows, here as in the reference: not a thing to remember.
+    if (!isAscii(this.#bytes, at + 1, end)) return utf8Text(this.#bytes, at + 1, end)
+    return this.#keys.get(this.#bytes, at + 1, end)
+  }
+
+  #longKey(type: number): string | undefined {
+    if (type !== 0xd9 && type !== 0xda && type !== 0xdb) return undefined
+    const key = this.#value(0)
+    return typeof key === 'string' ? key : undefined
+  }
+
+  #text(size: number): unknown {
+    const at = this.#take(size)
+    if (at < 0) return UNREAD
+    if (size <= OWN_TEXT_BYTES_MAX) return ownText(this.#bytes, at, at + size)
+    // The reference drops a byte order mark; no writer of ours sends one.
+    return this.#bytes[at] === 0xef ? this.#markedText(at, size) : this.#bytes.toString('utf8', at, at + size)
+  }
+
+  #markedText(at: number, size: number): unknown {
+    const isMarked = this.#bytes[at + 1] === 0xbb && this.#bytes[at + 2] === 0xbf
+    return isMarked ? UNREAD : this.#bytes.toString('utf8', at, at + size)
+  }
+
+  #binary(size: number): unknown {
+    const at = this.#take(size)
+    if (at < 0 || !this.#weigh(OBJECT_BYTES)) return UNREAD
+    const { buffer, byteOffset } = this.#bytes
+    if (size >= COPY_BY_SLICE_BYTES) return new Uint8Array(buffer.slice(byteOffset + at, byteOffset + at + size))
+    const copy = new Uint8Array(size)
+    for (let i = 0; i < size; i++) copy[i] = this.#bytes[at + i] as number
+    return copy
+  }
+
+  #number(type: number): unknown {
+    const size = numberSize(type)
+    const at = this.#take(size)
+    if (at < 0) return UNREAD
+    for (let i = 0; i < size; i++) scratchBytes[i] = this.#bytes[at + i] as number
+    switch (type) {
+      case 0xca:
+        return scratch.getFloat32(0)
+      case 0xcb:
+        return scratch.getFloat64(0)
+      case 0xcc:
+        return scratch.getUint8(0)
+      case 0xcd:
+        return scratch.getUint16(0)
+      case 0xce:
+        return scratch.getUint32(0)
+      case 0xcf:
+        return scratch.getUint32(0) * 0x1_0000_0000 + scratch.getUint32(4)
+      case 0xd0:
+        return scratch.getInt8(0)
+      case 0xd1:
+        return scratch.getInt16(0)
+      case 0xd2:
+        return scratch.getInt32(0)
+      default:
+        return scratch.getInt32(0) * 0x1_0000_0000 + scratch.getUint32(4)
+    }
+  }
+
+  /** MessagePack's timestamp in 4 or 8 bytes. */
+  #timestamp(size: 4 | 8): unknown {
+    const at = this.#take(1 + size)
+    if (at < 0 || this.#bytes[at] !== 0x100 + Extension.timestamp || !this.#weigh(EXTENSION_BYTES)) return UNREAD
+    for (let i = 0; i < size; i++) scratchBytes[i] = this.#bytes[at + 1 + i] as number
+    if (size === 4) return new Date(scratch.getUint32(0) * 1_000)
+    const first = scratch.getUint32(0)
+    const seconds = (first & 3) * 0x1_0000_0000 + scratch.getUint32(4)
+    return new Date(seconds * 1_000 + (first >>> 2) / 1_000_000)
+  }
+
+  /** The only constant that is common; the others are the reference's. */
+  #undefined(): unknown {
+    const at = this.#take(2)
+    if (at < 0 || this.#bytes[at] !== Extension.constant || this.#bytes[at + 1] !== 0) return UNREAD
+    return this.#weigh(EXTENSION_BYTES) ? undefined : UNREAD
+  }
+
+  /** A length field; NaN, which fits nowhere, when it is cut off. */
+  #size(width: number): number {
+    const at = this.#take(width)
+    if (at < 0) return Number.NaN
+    let size = 0
+    for (let i = 0; i < width; i++) size = size * 256 + (this.#bytes[at + i] as number)
+    return size
+  }
+
+  /** Goes past `count` bytes and returns where they begin, or -1 when there are not so many. */
+  #take(count: number): number {
+    const at = this.#at
+    if (!(count <= this.#end - at)) return -1
+    this.#at = at + count
+    return at
+  }
+
+  #weigh(bytes: number): boolean {
+    this.#decodedBytes += bytes
+    return this.#decodedBytes <= this.#decodedBytesMax
+  }
+}
+
+/** What sockets give is one already. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+function numberSize(type: number): number {
+  if (type === 0xca) return 4
+  if (type === 0xcb) return 8
+  return 1 << (type >= 0xd0 ? type - 0xd0 : type - 0xcc)
+}
+
+function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
+  let all = 0
+  for (let i = start; i < end; i++) all |= bytes[i] as number
+  return all < 0x80
+}
+
+function ownText(bytes: Buffer, start: number, end: number): string {
+  if (!isAscii(bytes, start, end)) return utf8Text(bytes, start, end)
+  if (end - start > TINY_TEXT_BYTES_MAX) return bytes.toString('latin1', start, end)
+  let text = ''
+  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i] as number)
+  return text
+}
+
+/** As lenient as the reference: a lone surrogate is a code point like any other. */
+function utf8Text(bytes: Uint8Array, start: number, end: number): string {
+  const units: number[] = []
+  const tail = (at: number): number => (bytes[at] ?? 0) & 0x3f
+  let at = start
+  while (at < end) {
+    const first = bytes[at++] as number
+    if (first < 0xc0 || first >= 0xf8) units.push(first)
+    else if (first < 0xe0) units.push(((first & 0x1f) << 6) | tail(at++))
+    else if (first < 0xf0) {
+      units.push(((first & 0x0f) << 12) | (tail(at) << 6) | tail(at + 1))
+      at += 2
+    } else {
+      const point = ((first & 7) << 18) | (tail(at) << 12) | (tail(at + 1) << 6) | tail(at + 2)
+      at += 3
+      if (point < 0x1_0000) units.push(point)
+      else units.push(0xd800 | (((point - 0x1_0000) >>> 10) & 0x3ff), 0xdc00 | (point & 0x3ff))
+    }
+  }
+  return String.fromCharCode(...units)
+}
