@@ -2,9 +2,10 @@
  * One accepted connection: joins a link, an outbox and the callee's session, and decides when it is given up: no hello
  * in time, garbage, a caller that does not read. What the calls do is the session's and the dispatcher's business.
  */
-import type { Flushable, Flusher } from './flusher.js'
-import { CLOSE_MS, FLUSH_BYTES, type RpcLimits } from './limits.js'
+import type { Flusher } from './flusher.js'
+import { CLOSE_MS, type RpcLimits } from './limits.js'
 import type { Link, LinkError, LinkHandler } from './link.js'
+import { LinkWriter } from './link-writer.js'
 import { Outbox } from './outbox.js'
 import { ServeSession, type ServeSessionOptions } from './serve-session.js'
 
@@ -12,7 +13,9 @@ export interface AcceptedOptions {
   readonly open: (handler: LinkHandler) => Link
   readonly flusher: Flusher
   readonly limits: RpcLimits
-  readonly session: Omit<ServeSessionOptions, 'outbox' | 'frameBytesMax' | 'callsMax' | 'callerAddress' | 'onWritten'>
+  readonly session: Omit<ServeSessionOptions, 
+    'outbox' | 'frameBytesMax' | 'callsMax' | 'streamsMax' | 'callerAddress' | 'onWritten'
+  >
   readonly now: () => number
   readonly onClosed: (connection: Accepted) => void
 }
@@ -28,32 +31,42 @@ export interface AcceptedStats {
 }
 
 /** How far past `unsentBytesMax` the replies of running calls may go before the caller is given up. */
-const UNSENT_FACTOR_MAX = 8
+const UNSENT_FACTOR_MAX = 2
 
-export class Accepted implements LinkHandler, Flushable {
+export class Accepted implements LinkHandler {
   readonly #options: AcceptedOptions
   readonly #outbox = new Outbox()
   readonly #link: Link
+  readonly #writer: LinkWriter
   readonly #session: ServeSession
   readonly #helloDeadlineAt: number
   /** Set once the session is over; when the other side does not close by then, we do. */
   #cutAt: number | undefined
-  #flushScheduled = false
   #paused = false
   #closed = false
-  #stall: { sentBytes: number; since: number }
 
   constructor(options: AcceptedOptions) {
     const { limits, now } = options
     this.#options = options
     this.#helloDeadlineAt = now() + limits.helloMs
-    this.#stall = { sentBytes: 0, since: now() }
     this.#link = options.open(this)
+    this.#writer = new LinkWriter(
+      {
+        outbox: this.#outbox,
+        link: this.#link,
+        flusher: options.flusher,
+        isOver: () => this.#closed || this.#cutAt !== undefined,
+        onFlushed: () => this.#throttle(),
+        onDrained: () => this.#throttle(),
+      },
+      now(),
+    )
     this.#session = new ServeSession({
       ...options.session,
       outbox: this.#outbox,
       frameBytesMax: limits.frameBytesMax,
       callsMax: limits.incomingCallsMax,
+      streamsMax: limits.streamsMax,
       callerAddress: this.#link.remoteAddress(),
       onWritten: () => this.#wrote(),
     })
@@ -73,7 +86,7 @@ export class Accepted implements LinkHandler, Flushable {
       state: this.#session.state,
       running: this.#session.runningCount,
       accepted: this.#session.acceptedCount,
-      unsentBytes: this.#link.unsentBytes() + this.#outbox.pendingBytes,
+      unsentBytes: this.#writer.unsentBytes(),
       sentBytes: this.#link.sentBytes(),
       receivedBytes: this.#link.receivedBytes(),
     }
@@ -94,17 +107,11 @@ export class Accepted implements LinkHandler, Flushable {
     this.#session.sweep(now)
     if (this.isAnonymous && now >= this.#helloDeadlineAt) this.#cut('hello-timeout')
     else if (this.#cutAt !== undefined && now >= this.#cutAt) this.#link.destroy()
-    else if (this.#isStalled(now)) this.#cut('caller-stalled')
+    else if (this.#writer.isStalled(now, this.#options.limits.stallMs)) this.#cut('caller-stalled')
   }
 
   flush(): void {
-    this.#flushScheduled = false
-    if (this.#closed || this.#outbox.pendingBytes === 0) return
-    const isBacklogged = this.#link.unsentBytes() > 0
-    this.#link.write(this.#outbox.take(isBacklogged))
-    const unsent = this.#link.unsentBytes()
-    this.#outbox.slabReturned(isBacklogged || unsent === 0)
-    this.#throttle(unsent)
+    this.#writer.flush()
   }
 
   handleOpen(): void {}
@@ -122,10 +129,7 @@ export class Accepted implements LinkHandler, Flushable {
   }
 
   handleDrain(): void {
-    this.#stall.since = this.#options.now()
-    if (!this.#paused || this.#closed) return
-    this.#paused = false
-    this.#link.resumeReading()
+    this.#writer.handleDrain(this.#options.now())
   }
 
   handleClose(_error: LinkError | undefined): void {
@@ -136,26 +140,21 @@ export class Accepted implements LinkHandler, Flushable {
   }
 
   #wrote(): void {
-    if (this.#outbox.pendingBytes >= FLUSH_BYTES) this.flush()
-    if (this.#flushScheduled || this.#outbox.pendingBytes === 0) return
-    this.#flushScheduled = true
-    this.#options.flusher.soon(this)
+    this.#writer.wrote(true)
+    if (this.#outbox.bulkBytes > 0) this.#throttle()
   }
 
   /** A caller that reads slowly sends slowly: its requests stay in the kernel until the replies are out. */
-  #throttle(unsent: number): void {
+  #throttle(): void {
+    if (this.#closed) return
     const { unsentBytesMax } = this.#options.limits
+    const unsent = this.#writer.unsentBytes()
     if (unsent > unsentBytesMax * UNSENT_FACTOR_MAX) this.#cut('unsent-replies')
-    else if (unsent > unsentBytesMax && !this.#paused) {
-      this.#paused = true
-      this.#link.pauseReading()
+    else if (unsent > unsentBytesMax !== this.#paused) {
+      this.#paused = !this.#paused
+      if (this.#paused) this.#link.pauseReading()
+      else this.#link.resumeReading()
     }
-  }
-
-  #isStalled(now: number): boolean {
-    const sentBytes = this.#link.sentBytes()
-    if (this.#link.unsentBytes() === 0 || sentBytes !== this.#stall.sentBytes) this.#stall = { sentBytes, since: now }
-    return now - this.#stall.since > this.#options.limits.stallMs
   }
 
   #cut(reason: string): void {

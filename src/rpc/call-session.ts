@@ -5,10 +5,12 @@
  */
 import { EMPTY_BYTES } from '../bytes.js'
 import { type CallErrorCode, type Executed, RpcError } from '../errors.js'
+import { ByteBudget } from './byte-budget.js'
+import { CallStreamsOut } from './call-streams.js'
 import type { Counters } from './counters.js'
 import { decodeErrorHead, decodeGoingAway, voidRequest } from './envelope.js'
 import { withoutStack } from './error-values.js'
-import { FrameKind, HELLO_BYTES_MAX } from './frame.js'
+import { Feature, FrameKind, HELLO_BYTES_MAX, isKnownKind, MORE_FLAG, OWN_FEATURES } from './frame.js'
 import { FrameReader, type FrameSink, type Span } from './frame-reader.js'
 import { decodeWelcome, encodeHello, PROTOCOL_MAX, PROTOCOL_MIN, type RpcIdentity } from './hello.js'
 import { OutgoingMethods } from './method-table.js'
@@ -16,6 +18,7 @@ import type { Outbox } from './outbox.js'
 import type { OutgoingCall } from './outgoing-call.js'
 import type { PayloadCodec } from './payload-codec.js'
 import { isLaterId, PendingCalls } from './pending-calls.js'
+import { Reassembly } from './reassembly.js'
 import { remoteFailureFromPayload } from './remote-payload.js'
 import { requestRefusal, writeRequest } from './request-writer.js'
 
@@ -29,6 +32,12 @@ export interface CallSessionOptions {
   readonly counters: Counters
   /** The callee answered a call, well or badly. */
   readonly onAnswer: () => void
+  /** Something was written that should leave soon, and by no method of the session. */
+  readonly onWritten?: (() => void) | undefined
+  /** Calls with streams at once. Default no bound besides that of calls. */
+  readonly streamsMax?: number | undefined
+  /** For what was received and nobody has taken yet. */
+  readonly budget?: ByteBudget | undefined
 }
 
 /**
@@ -43,6 +52,8 @@ export class CallSession implements FrameSink {
   readonly #reader: FrameReader
   readonly #pending: PendingCalls<OutgoingCall>
   readonly #methods = new OutgoingMethods()
+  readonly #reassembly: Reassembly
+  readonly #streams: CallStreamsOut
   #casts: OutgoingCall[] = []
   #peerFrameBytesMax = 0
   #state: CallSessionState = 'greeting'
@@ -54,6 +65,15 @@ export class CallSession implements FrameSink {
     this.#outbox = options.outbox
     this.#reader = new FrameReader(this, HELLO_BYTES_MAX)
     this.#pending = new PendingCalls(options.callsMax)
+    const { outbox, codec, counters, frameBytesMax, budget = new ByteBudget(Number.POSITIVE_INFINITY) } = options
+    this.#reassembly = new Reassembly({ frameBytesMax, budget })
+    this.#streams = new CallStreamsOut({
+      table: { outbox, codec, counters, budget, onWritten: options.onWritten ?? (() => {}) },
+      streamsMax: options.streamsMax ?? options.callsMax,
+      giveUp: (call, error) => this.#end(call, error),
+      onAnswer: options.onAnswer,
+      finish: (call) => this.#finish(call),
+    })
   }
 
   get state(): CallSessionState {
@@ -74,7 +94,7 @@ export class CallSession implements FrameSink {
       bootId: identity.bootId,
       protocolMin: PROTOCOL_MIN,
       protocolMax: PROTOCOL_MAX,
-      features: 0,
+      features: OWN_FEATURES,
       frameBytesMax,
       codec: codec.name,
       expectedNode: target.node,
@@ -89,13 +109,18 @@ export class CallSession implements FrameSink {
       call.refuse('OVERLOADED', 'no', `${this.#pending.size} calls are in flight to ${call.node}`)
       return
     }
-    const refusal = requestRefusal(call.request, payload.length, this.#peerFrameBytesMax)
+    const { request } = call
+    const hasStreams = request.stream === true || request.input !== undefined
+    const refusal =
+      requestRefusal(request, payload.length, this.#peerFrameBytesMax) ??
+      (hasStreams ? this.#streams.refusal(call) : undefined)
     if (refusal !== undefined) {
       call.refuse(refusal.code, 'no', refusal.message)
       return
     }
     this.#pending.add(call)
-    writeRequest({ outbox: this.#outbox, methods: this.#methods, call, payload, now })
+    const stream = hasStreams ? this.#streams.open(call) : undefined
+    writeRequest({ outbox: this.#outbox, methods: this.#methods, call, payload, now, stream })
     if (call.request.cast) this.#casts.push(call)
   }
 
@@ -104,7 +129,10 @@ export class CallSession implements FrameSink {
     if (this.#casts.length === 0) return
     const casts = this.#casts
     this.#casts = []
-    for (const cast of casts) if (this.#pending.take(cast.id) === cast) cast.succeed(undefined)
+    for (const cast of casts) {
+      if (cast.message?.isSent === false) this.#casts.push(cast)
+      else if (this.#pending.take(cast.id) === cast) cast.succeed(undefined)
+    }
   }
 
   /** Gives the call up. Returns whether something was written. */
@@ -127,8 +155,12 @@ export class CallSession implements FrameSink {
 
   /** The connection is gone: every call ends with what is known about it. */
   lost(code: CallErrorCode, message: string): void {
-    for (const call of this.#pending.takeAll(() => true)) call.refuse(code, this.#executedOf(call), message)
+    for (const call of this.#pending.takeAll(() => true)) {
+      call.refuse(code, this.#executedOf(call), message)
+      this.#streams.close(call.id)
+    }
     this.#casts = []
+    this.#reassembly.clear()
   }
 
   /** Bytes from the callee. Afterwards the state may be `failed`. */
@@ -139,12 +171,27 @@ export class CallSession implements FrameSink {
 
   handleFrame(kind: number, id: number, body: Span): boolean {
     if (this.#state === 'greeting') return this.#handleGreeting(kind, body)
+    if (kind < MORE_FLAG && this.#reassembly.size === 0) return this.#handleMessage(kind, id, body)
+    const whole = this.#reassembly.handle(kind, id, body, this.#wantsPiece)
+    if (typeof whole === 'string') return this.#fail(whole, `${this.#options.target.node} broke the protocol: ${whole}`)
+    return whole === undefined || this.#handleMessage(kind, id, whole)
+  }
+
+  #handleMessage(kind: number, id: number, body: Span): boolean {
     switch (kind) {
       case FrameKind.reply:
         this.#handleReply(id, body)
         return true
       case FrameKind.error:
         return this.#handleError(id, body)
+      case FrameKind.streamItem:
+      case FrameKind.streamEnd:
+      case FrameKind.streamCredit:
+      case FrameKind.cancel: {
+        const fault = this.#streams.handleFrame(kind, id, body)
+        if (fault === undefined) return true
+        return this.#fail(fault, `${this.#options.target.node} broke the protocol: ${fault}`)
+      }
       case FrameKind.goingAway:
         return this.#handleGoingAway(body)
       case FrameKind.ping:
@@ -153,8 +200,20 @@ export class CallSession implements FrameSink {
       case FrameKind.pong:
         return true
       default:
-        return this.#fail('unexpected-frame', `${this.#options.target.node} sent a frame of kind ${kind}`)
+        if (isKnownKind(kind)) {
+          return this.#fail('unexpected-frame', `${this.#options.target.node} sent a frame of kind ${kind}`)
+        }
+        this.#options.counters.add('unknown-frame')
+        return true
     }
+  }
+
+  /** Late ones may still come for a call that was given up. */
+  readonly #wantsPiece = (kind: number, id: number): boolean => {
+    const isOfCall = kind === FrameKind.reply || kind === FrameKind.error || kind === FrameKind.streamItem
+    if (isOfCall && this.#pending.get(id) !== undefined) return true
+    this.#options.counters.add(isOfCall ? 'late-piece' : 'unknown-frame')
+    return false
   }
 
   #handleGreeting(kind: number, body: Span): boolean {
@@ -169,18 +228,24 @@ export class CallSession implements FrameSink {
     if (welcome.node !== target.node || (target.bootId !== '' && welcome.bootId !== target.bootId))
       return this.#fail('wrong-node', `expected node ${target.node}, found ${welcome.node}`)
     this.#peerFrameBytesMax = welcome.frameBytesMax
+    this.#outbox.cutsPieces = (welcome.features & Feature.pieces) !== 0
+    this.#streams.setPeer(welcome)
     this.#reader.setFrameBytesMax(frameBytesMax)
     this.#state = 'ready'
     return true
   }
 
   #handleReply(id: number, body: Span): void {
-    const call = this.#pending.take(id)
+    const call = this.#take(id)
     if (call === undefined) {
       this.#options.counters.add('late-reply')
       return
     }
     this.#options.onAnswer()
+    if (call.items !== undefined) {
+      this.#end(call, this.#streams.notStreamed(call))
+      return
+    }
     let value: unknown
     try {
       value = this.#options.codec.decode(body.bytes.subarray(body.start, body.end))
@@ -197,7 +262,7 @@ export class CallSession implements FrameSink {
     if (decoded === undefined) return this.#fail('bad-error', `${this.#options.target.node} sent a malformed error`)
     const { head, payloadAt } = decoded
     if (id === 0) return this.#fail('peer-error', `${this.#options.target.node} closed the connection: ${head.message}`)
-    const call = this.#pending.take(id)
+    const call = this.#take(id)
     if (call === undefined) {
       this.#options.counters.add('late-reply')
       return true
@@ -205,7 +270,8 @@ export class CallSession implements FrameSink {
     this.#options.onAnswer()
     const payload = payloadAt < body.end ? body.bytes.subarray(payloadAt, body.end) : EMPTY_BYTES
     const remote = remoteFailureFromPayload(this.#options.codec, payload)
-    const fields = { executed: head.executed, node: call.node, remote }
+    const executed = call.hasBegun ? 'yes' : head.executed
+    const fields = { executed, node: call.node, remote } as const
     call.fail(withoutStack(() => new RpcError(head.code, head.message, fields)))
     return true
   }
@@ -215,20 +281,59 @@ export class CallSession implements FrameSink {
     if (lastAcceptedId === undefined) return this.#fail('bad-going-away', 'a malformed going-away frame')
     this.#state = 'leaving'
     const refused = this.#pending.takeAll((call) => lastAcceptedId === 0 || isLaterId(call.id, lastAcceptedId))
-    for (const call of refused) call.refuse('UNAVAILABLE', 'no', `${call.node} goes away and did not take the call`)
+    for (const call of refused) {
+      if (this.#outbox.dropBulk(call.id)) this.#outbox.bareFrame(FrameKind.cancel, call.id)
+      this.#streams.close(call.id)
+      call.refuse('UNAVAILABLE', 'no', `${call.node} goes away and did not take the call`)
+    }
     return true
   }
 
   #giveUp(call: OutgoingCall, code: CallErrorCode, message: string): boolean {
     const executed = this.#executedOf(call)
-    if (executed === 'no') voidRequest(this.#outbox.writer, call.bodyAt)
-    else this.#outbox.bareFrame(FrameKind.cancel, call.id)
+    this.#withdraw(call)
     call.refuse(code, executed, message)
     return true
   }
 
+  /** Ends a call for a reason of this side. */
+  #end(call: OutgoingCall, error: RpcError): void {
+    this.#pending.take(call.id)
+    this.#withdraw(call)
+    this.#options.onWritten?.()
+    call.fail(error)
+  }
+
+  /** Its stream has ended in order. */
+  #finish(call: OutgoingCall): void {
+    if (this.#take(call.id) !== call) return
+    call.begin()
+    call.succeed(undefined)
+  }
+
+  /** Takes back what was not sent of a call that is over here, and tells the callee if anything was. */
+  #withdraw(call: OutgoingCall): void {
+    const { id, message, epoch, bodyAt } = call
+    const isInSlab = message === undefined && epoch === this.#outbox.epoch
+    const mayHaveLeft = message === undefined ? !isInSlab : message.isSent
+    const hasBegun = this.#outbox.dropBulk(id)
+    if (isInSlab) voidRequest(this.#outbox.writer, bodyAt)
+    else if (mayHaveLeft || hasBegun) this.#outbox.bareFrame(FrameKind.cancel, id)
+    this.#streams.close(id)
+    this.#reassembly.drop(id)
+  }
+
+  /** Takes a call that the callee has ended. */
+  #take(id: number): OutgoingCall | undefined {
+    const call = this.#pending.take(id)
+    if (call !== undefined) this.#streams.close(id)
+    return call
+  }
+
   /** A request that is still in the slab has not been sent; one that the socket was given may have been. */
   #executedOf(call: OutgoingCall): Executed {
+    if (call.hasBegun) return 'yes'
+    if (call.message !== undefined) return call.message.isSent ? 'maybe' : 'no'
     return call.epoch === this.#outbox.epoch ? 'no' : 'maybe'
   }
 

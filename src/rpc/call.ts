@@ -1,6 +1,7 @@
 /** The shapes in which a call travels between the parts of rpc: caller, failover, connection, handlers. */
 import type { RpcError } from '../errors.js'
 import type { Candidate } from './directory.js'
+import type { InputArgument } from './input-argument.js'
 
 /** A call on its way out. The same object serves every attempt of one pass. */
 export interface CallRequest {
@@ -16,6 +17,10 @@ export interface CallRequest {
   readonly cast: boolean
   /** Goes over the network also to this process itself. */
   readonly forceRemote?: boolean | undefined
+  /** The result is a stream: the attempt resolves with its reading end once the first item came, or the end. */
+  readonly stream?: boolean | undefined
+  /** The argument that is a stream of the caller; `args` has nothing in its place. */
+  readonly input?: InputArgument | undefined
 }
 
 /** One try on one instance, local or remote alike. Rejects with an RpcError, always by `deadlineAt`. */
@@ -31,6 +36,18 @@ export interface IncomingCall {
   readonly headers: Readonly<Record<string, string>>
   readonly caller: { readonly node: string; readonly address: string }
   readonly cast: boolean
+  /** Of a call whose result is a stream: where its items go. It ends with the call. */
+  readonly output?: ItemSink | undefined
+}
+
+/** Takes the items of a stream, one after the other. */
+export interface ItemSink {
+  /** Nobody reads any more. */
+  readonly isClosed: boolean
+  /** `undefined` when an item may be sent now; else resolves when it is worth to ask again. */
+  ready(): Promise<void> | undefined
+  /** Throws an RpcError for an item that cannot travel. */
+  send(item: unknown): void
 }
 
 export type Outcome = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: RpcError }

@@ -5,11 +5,13 @@
  */
 import type { HostPort } from '../address.js'
 import type { CallErrorCode } from '../errors.js'
+import { ByteBudget } from './byte-budget.js'
 import { CallSession, type CallSessionOptions } from './call-session.js'
 import type { Dial } from './dialer.js'
-import type { Flushable, Flusher } from './flusher.js'
-import { CLOSE_MS, FLUSH_BYTES, type RpcLimits } from './limits.js'
+import type { Flusher } from './flusher.js'
+import { CLOSE_MS, type RpcLimits } from './limits.js'
 import type { Link, LinkError, LinkHandler } from './link.js'
+import { LinkWriter } from './link-writer.js'
 import { Outbox } from './outbox.js'
 import type { CallHolder, OutgoingCall } from './outgoing-call.js'
 
@@ -18,7 +20,9 @@ export interface ConnectionOptions {
   readonly dial: Dial
   readonly flusher: Flusher
   readonly limits: RpcLimits
-  readonly session: Omit<CallSessionOptions, 'outbox' | 'frameBytesMax' | 'callsMax'>
+  readonly session: Omit<CallSessionOptions, 'outbox' | 'frameBytesMax' | 'callsMax' | 'streamsMax' | 'onWritten' | 'budget'>
+  /** Of the whole node. */
+  readonly budget: ByteBudget
   readonly now: () => number
   /** True when no other call of this node is in flight. */
   readonly isLoneCall: () => boolean
@@ -47,21 +51,20 @@ export interface ConnectionStats {
   readonly receivedBytes: number
 }
 
-export class Connection implements LinkHandler, Flushable, CallHolder {
+export class Connection implements LinkHandler, CallHolder {
   readonly #options: ConnectionOptions
   readonly #owner: ConnectionOwner
   readonly #outbox = new Outbox()
   readonly #session: CallSession
   readonly #link: Link
+  readonly #writer: LinkWriter
   readonly #dialDeadlineAt: number
   #wasReady = false
-  #flushScheduled = false
   #closed = false
   /** Set once we end the connection ourselves; why, and how long the other side may take. */
   #ending: { readonly code: CallErrorCode; readonly message: string; readonly cutAt: number } | undefined
   #lastUsedAt: number
   #probeDeadlineAt: number | undefined
-  #stall = { sentBytes: 0, since: 0 }
 
   constructor(options: ConnectionOptions, owner: ConnectionOwner) {
     const { limits } = options
@@ -72,10 +75,23 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
       outbox: this.#outbox,
       frameBytesMax: limits.frameBytesMax,
       callsMax: limits.outgoingCallsMax,
+      streamsMax: limits.streamsMax,
+      onWritten: () => this.#wrote(),
+      budget: new ByteBudget(limits.receivedBytesMax, options.budget),
     })
     this.#lastUsedAt = options.now()
     this.#dialDeadlineAt = this.#lastUsedAt + limits.connectMs
     this.#link = options.dial(options.address, this)
+    this.#writer = new LinkWriter(
+      {
+        outbox: this.#outbox,
+        link: this.#link,
+        flusher: options.flusher,
+        isOver: () => this.#closed || this.#ending !== undefined,
+        onFlushed: () => this.#session.flushed(),
+      },
+      this.#lastUsedAt,
+    )
   }
 
   get isReady(): boolean {
@@ -94,7 +110,7 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
     return {
       state: this.#ending === undefined ? this.#session.state : 'ending',
       pending: this.#session.pendingCount,
-      unsentBytes: this.#unsentBytes(),
+      unsentBytes: this.#writer.unsentBytes(),
       sentBytes: this.#link.sentBytes(),
       receivedBytes: this.#link.receivedBytes(),
     }
@@ -102,7 +118,7 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
 
   /** Sends the request or refuses the call. The connection must be ready. */
   send(call: OutgoingCall, payload: Uint8Array, now: number): void {
-    const unsent = this.#unsentBytes()
+    const unsent = this.#writer.unsentBytes()
     if (unsent + payload.length > this.#options.limits.unsentBytesMax && unsent > 0) {
       call.refuse('OVERLOADED', 'no', `${call.node} does not keep up: ${unsent} bytes wait to be sent to it`)
       return
@@ -134,7 +150,7 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
     if (!this.#wasReady && now >= this.#dialDeadlineAt) this.#cut('no connection within the time limit')
     else if (this.#ending !== undefined && now >= this.#ending.cutAt) this.#link.destroy()
     else if (this.#probeDeadlineAt !== undefined && now >= this.#probeDeadlineAt) this.#cut('no answer to a ping')
-    else if (this.#isStalled(now)) this.#cut(`the peer took no bytes for ${stallMs} ms`)
+    else if (this.#writer.isStalled(now, stallMs)) this.#cut(`the peer took no bytes for ${stallMs} ms`)
     this.#endIfOver()
     return !this.#wasReady || this.pendingCount > 0 || this.#ending !== undefined || this.#probeDeadlineAt !== undefined
   }
@@ -142,7 +158,7 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
   /** Sends what is written, fails the calls in flight with `code`, and ends the connection. */
   end(code: CallErrorCode, message: string): void {
     if (this.#closed || this.#ending !== undefined) return
-    this.flush()
+    this.#writer.flush()
     this.#ending = { code, message, cutAt: this.#options.now() + CLOSE_MS }
     this.#session.lost(code, message)
     if (this.#wasReady) this.#link.end()
@@ -154,18 +170,9 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
     this.#link.destroy()
   }
 
-  flush(): void {
-    this.#flushScheduled = false
-    if (this.#closed || this.#ending !== undefined || this.#outbox.pendingBytes === 0) return
-    const isBacklogged = this.#link.unsentBytes() > 0
-    this.#link.write(this.#outbox.take(isBacklogged))
-    this.#outbox.slabReturned(isBacklogged || this.#link.unsentBytes() === 0)
-    this.#session.flushed()
-  }
-
   handleOpen(): void {
     this.#session.greet()
-    this.flush()
+    this.#writer.flush()
   }
 
   handleBytes(chunk: Uint8Array, length: number): void {
@@ -182,11 +189,11 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
     }
     if (this.#session.state === 'leaving') this.#owner.connectionLeaving(this)
     this.#endIfOver()
-    if (this.#outbox.pendingBytes > 0) this.#wrote()
+    this.#wrote()
   }
 
   handleDrain(): void {
-    this.#stall.since = this.#options.now()
+    this.#writer.handleDrain(this.#options.now())
   }
 
   handleClose(error: LinkError | undefined): void {
@@ -207,7 +214,7 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
     this.#probeDeadlineAt = Math.min(deadlineAt, this.#probeDeadlineAt ?? deadlineAt)
     if (isAsked) return
     this.#session.ping()
-    this.flush()
+    this.#writer.flush()
   }
 
   /** Gives it up for a fault of the other side. */
@@ -221,20 +228,6 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
   }
 
   #wrote(): void {
-    if (this.#outbox.pendingBytes >= FLUSH_BYTES) this.flush()
-    if (this.#flushScheduled || this.#outbox.pendingBytes === 0) return
-    this.#flushScheduled = true
-    if (this.#options.isLoneCall()) this.#options.flusher.soon(this)
-    else this.#options.flusher.later(this)
-  }
-
-  #unsentBytes(): number {
-    return this.#link.unsentBytes() + this.#outbox.pendingBytes
-  }
-
-  #isStalled(now: number): boolean {
-    const sentBytes = this.#link.sentBytes()
-    if (this.#link.unsentBytes() === 0 || sentBytes !== this.#stall.sentBytes) this.#stall = { sentBytes, since: now }
-    return now - this.#stall.since > this.#options.limits.stallMs
+    this.#writer.wrote(this.#options.isLoneCall())
   }
 }

@@ -1,6 +1,7 @@
 /**
  * The bodies of request, error and going-away frames: fixed binary, so that a call costs no second codec pass. Payloads
- * are opaque here. A reply's body is its payload alone; cancel, ping and pong have no body. Decoding is total.
+ * are opaque here. The body of a reply or of a stream's item is its payload alone; cancel, the end of a stream, ping and
+ * pong have none. Decoding is total.
  */
 import type { CallErrorCode, Executed } from '../errors.js'
 import { ByteReader } from './byte-reader.js'
@@ -12,7 +13,9 @@ import { type MethodName, NAME_BYTES_MAX } from './method-table.js'
 const FLAG_NO_REPLY = 1
 const FLAG_HEADERS = 2
 const FLAG_NAMES = 4
-const KNOWN_FLAGS = 7
+const FLAG_STREAM = 8
+const FLAG_INPUT = 16
+const KNOWN_FLAGS = 31
 
 export const HEADER_COUNT_MAX = 64
 /** Keys and values together, in UTF-8 bytes, with two more for each of them. */
@@ -32,12 +35,25 @@ export interface RequestHead {
   /** Present on the first request of a method, and on each one that has no number. */
   readonly names: MethodName | undefined
   readonly headers: Readonly<Record<string, string>>
+  /** Of a call whose result is a stream: what its callee may send at first. */
+  readonly stream?: Credit | undefined
+  /** Which argument is a stream that the caller sends. */
+  readonly inputAt?: number | undefined
+}
+
+/** How much the other side of a stream may send, on top of what it may already. */
+export interface Credit {
+  readonly items: number
+  /** The last item may go past it. */
+  readonly bytes: number
 }
 
 /** Writes everything of a request up to its payload. */
 export function encodeRequestHead(writer: ByteWriter, head: RequestHead): void {
   const hasHeaders = head.headers !== NO_HEADERS
-  writer.u8((head.cast ? FLAG_NO_REPLY : 0) | (hasHeaders ? FLAG_HEADERS : 0) | (head.names ? FLAG_NAMES : 0))
+  const flags = (head.cast ? FLAG_NO_REPLY : 0) | (hasHeaders ? FLAG_HEADERS : 0) | (head.names ? FLAG_NAMES : 0)
+  const { stream, inputAt } = head
+  writer.u8(flags | (stream === undefined ? 0 : FLAG_STREAM) | (inputAt === undefined ? 0 : FLAG_INPUT))
   writer.u32(head.ttlMs)
   writer.u16(head.methodId)
   if (head.names !== undefined) {
@@ -45,6 +61,8 @@ export function encodeRequestHead(writer: ByteWriter, head: RequestHead): void {
     writer.text(head.names.method)
   }
   if (hasHeaders) encodeHeaders(writer, head.headers)
+  if (stream !== undefined) encodeCredit(writer, stream)
+  if (inputAt !== undefined) writer.u8(inputAt)
 }
 
 /** The head and where the payload begins. */
@@ -61,6 +79,8 @@ export function decodeRequestHead(body: Span): { readonly head: RequestHead; rea
         ? undefined
         : { service: reader.text(NAME_BYTES_MAX), method: reader.text(NAME_BYTES_MAX) },
     headers: (flags & FLAG_HEADERS) === 0 ? NO_HEADERS : decodeHeaders(reader),
+    stream: (flags & FLAG_STREAM) === 0 ? undefined : { items: reader.u32(), bytes: reader.u32() },
+    inputAt: (flags & FLAG_INPUT) === 0 ? undefined : reader.u8(),
   }
   return reader.failed ? undefined : { head, payloadAt: reader.at }
 }
@@ -106,6 +126,17 @@ export function decodeGoingAway(body: Span): number | undefined {
   const reader = new ByteReader(body)
   const lastAcceptedId = reader.u32()
   return reader.failed ? undefined : lastAcceptedId
+}
+
+export function encodeCredit(writer: ByteWriter, { items, bytes }: Credit): void {
+  writer.u32(items)
+  writer.u32(bytes)
+}
+
+export function decodeCredit(body: Span): Credit | undefined {
+  const reader = new ByteReader(body)
+  const credit = { items: reader.u32(), bytes: reader.u32() }
+  return reader.failed ? undefined : credit
 }
 
 function encodeHeaders(writer: ByteWriter, headers: Readonly<Record<string, string>>): void {

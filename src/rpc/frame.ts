@@ -4,7 +4,7 @@
  * `hello.ts` and `envelope.ts`.
  */
 
-/** Numbers are fixed for ever; those of streams are reserved and not used yet. Call id 0 speaks of the connection. */
+/** Numbers are fixed for ever. Call id 0 speaks of the connection. A frame of a kind that is none of these is skipped. */
 export const FrameKind = {
   hello: 1,
   welcome: 2,
@@ -22,8 +22,19 @@ export const FrameKind = {
 
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind]
 
-/** Set on the kind of a frame whose body goes on in the next frame of its call. Reserved: nobody sends it yet. */
+/** Set on the kind of a frame that is a piece of a message: its body goes on in the next frame of this kind and id. */
 export const MORE_FLAG = 0x80
+
+/** What a peer can do besides, as bits of its hello or welcome. Unknown ones are ignored. */
+export const Feature = {
+  /** Reads messages in pieces. */
+  pieces: 1,
+  /** Serves and calls streams. */
+  streams: 2,
+} as const
+
+/** All that this version can do. */
+export const OWN_FEATURES: number = Feature.pieces | Feature.streams
 
 /** The length field itself. */
 export const LENGTH_BYTES = 4
@@ -31,10 +42,21 @@ export const LENGTH_BYTES = 4
 export const HEAD_BYTES = 5
 export const PREAMBLE_BYTES: number = LENGTH_BYTES + HEAD_BYTES
 
-/** Default cap on the announced length of any frame. */
-export const FRAME_BYTES_MAX = 16_777_216
+/** Default cap on the announced length of any frame, and of a message in pieces: a value of 16 MiB and its envelope. */
+export const FRAME_BYTES_MAX = 16_842_752
+/** Longer bodies travel in pieces of this many bytes, so that other frames come in between. */
+export const PIECE_BYTES = 65_536
+/** The least that a piece may hold unless it is the last: what is kept of each costs some memory besides. */
+export const PIECE_BYTES_MIN = 1_024
 /** Cap on the first frame of a connection, when nothing is known of the peer. */
 export const HELLO_BYTES_MAX = 4_096
+
+const KINDS: ReadonlySet<number> = new Set(Object.values(FrameKind))
+
+/** False for what a later version may have, with or without the flag. */
+export function isKnownKind(kind: number): boolean {
+  return KINDS.has(kind & ~MORE_FLAG)
+}
 
 export function readU32(bytes: Uint8Array, at: number): number {
   return (

@@ -2,13 +2,23 @@
 import { FRAME_BYTES_MAX } from './frame.js'
 
 export interface RpcLimits {
-  /** Longest frame read or written; a call or result above it fails with TOO_LARGE. Default 16 MiB. */
+  /**
+   * Longest message read or written, in one frame or in pieces; arguments, results and items of streams above it fail
+   * with TOO_LARGE. Default 16 MiB and 64 KiB for the envelope.
+   */
   readonly frameBytesMax: number
   /**
    * Bytes written on a connection and not taken by the kernel. A caller's new calls fail with OVERLOADED above it; a
-   * callee reads no more from that connection until they are gone. Default 16 MiB.
+   * callee reads no more from that connection until they are gone. Default 64 MiB.
    */
   readonly unsentBytesMax: number
+  /**
+   * Bytes kept of what a connection sent and nobody has taken yet: messages of which pieces are missing, and items of
+   * streams. A connection that goes past it is closed. Default 256 MiB.
+   */
+  readonly receivedBytesMax: number
+  /** The same for all connections of a node. Default 512 MiB. */
+  readonly receivedBytesNodeMax: number
   /**
    * A connection whose other side takes nothing for this long is closed; so is one on which a call's deadline passed and
    * the ping after it brought no sign of life for this long. Default 30 s.
@@ -20,6 +30,8 @@ export interface RpcLimits {
   readonly waitingCallsMax: number
   /** Calls of one connection that run on the callee; above it they are refused with OVERLOADED. Default 10,000. */
   readonly incomingCallsMax: number
+  /** Calls with streams among those of one connection, counted on either side; more are refused with OVERLOADED. Default 4,096. */
+  readonly streamsMax: number
   /** Connections that a caller keeps; the longest idle one makes room. Default 1,024. */
   readonly outgoingConnectionsMax: number
   /** Connections that a callee accepts; more are closed at once. Default 4,096. */
@@ -42,11 +54,14 @@ export interface RpcLimits {
 
 const DEFAULTS: RpcLimits = {
   frameBytesMax: FRAME_BYTES_MAX,
-  unsentBytesMax: 16_777_216,
+  unsentBytesMax: 67_108_864,
+  receivedBytesMax: 268_435_456,
+  receivedBytesNodeMax: 536_870_912,
   stallMs: 30_000,
   outgoingCallsMax: 65_536,
   waitingCallsMax: 10_000,
   incomingCallsMax: 10_000,
+  streamsMax: 4_096,
   outgoingConnectionsMax: 1_024,
   incomingConnectionsMax: 4_096,
   anonymousConnectionsMax: 256,

@@ -20,6 +20,8 @@ export interface Link {
   write(bytes: Uint8Array): void
   /** Written and not yet given to the kernel. */
   unsentBytes(): number
+  /** Enough is written for now: `handleDrain` will say when it has gone. */
+  needsDrain(): boolean
   /** Given to the kernel so far. */
   sentBytes(): number
   receivedBytes(): number

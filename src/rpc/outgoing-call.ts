@@ -3,8 +3,10 @@
  * Settles its promise once; knows nothing of frames and sockets.
  */
 import { type CallErrorCode, type Executed, RpcError } from '../errors.js'
+import type { BulkMessage } from './bulk-queue.js'
 import type { CallRequest } from './call.js'
 import { withoutStack } from './error-values.js'
+import type { ReceivedItems } from './received-items.js'
 
 /** Who holds the call at the moment, and gives it up when its signal is aborted. */
 export interface CallHolder {
@@ -13,6 +15,8 @@ export interface CallHolder {
 
 /** Told when the call is over, whatever way. */
 export interface CallOwner {
+  /** Its stream began: it is no longer a question that waits for its answer. */
+  begun(call: OutgoingCall): void
   settled(call: OutgoingCall, error: RpcError | undefined): void
 }
 
@@ -23,6 +27,14 @@ export class OutgoingCall {
   epoch = -1
   /** Where in the slab the body of the request begins. */
   bodyAt = 0
+  /** The request as it waits for its turn, when it is a long one. */
+  message: BulkMessage | undefined
+  /** The stream that it answers with. */
+  items: ReceivedItems | undefined
+  /** The stream has begun: its reader has the promise's value, and hears of the end by the stream. */
+  hasBegun = false
+  /** Stops what draws the caller's own stream. */
+  stopInput: (() => void) | undefined
   holder: CallHolder | undefined
   isSettled = false
   readonly node: string
@@ -60,8 +72,18 @@ export class OutgoingCall {
     if (this.#settle(undefined)) this.#resolve(value)
   }
 
+  /** The first item of its stream is there, or the end. */
+  begin(): void {
+    if (this.hasBegun || this.isSettled) return
+    this.hasBegun = true
+    this.#resolve(this.items)
+    this.#owner.begun(this)
+  }
+
   fail(error: RpcError): void {
-    if (this.#settle(error)) this.#reject(error)
+    if (!this.#settle(error)) return
+    if (this.hasBegun) this.items?.end(error)
+    else this.#reject(error)
   }
 
   /** Fails with a framework status. */
@@ -74,6 +96,7 @@ export class OutgoingCall {
     this.isSettled = true
     this.holder = undefined
     this.payload = undefined
+    this.stopInput?.()
     this.#owner.settled(this, error)
     return true
   }

@@ -8,6 +8,7 @@ import { monotonicMs } from '../clock.js'
 import { RpcError } from '../errors.js'
 import type { Random } from '../random.js'
 import { AbortWatch } from './abort-watch.js'
+import { ByteBudget } from './byte-budget.js'
 import type { Attempt, CallRequest } from './call.js'
 import type { CircuitTarget } from './circuits.js'
 import { Counters } from './counters.js'
@@ -30,6 +31,8 @@ export interface PeersOptions {
   readonly limits?: Partial<RpcLimits> | undefined
   readonly codec?: PayloadCodec | undefined
   readonly dial?: Dial | undefined
+  /** Bytes that may be kept of what was received, shared with the called side. */
+  readonly budget?: ByteBudget | undefined
   /** How a try on a boot of a node ended; `error` is undefined when it was answered. */
   readonly onOutcome?: ((service: string, target: CircuitTarget, error: RpcError | undefined) => void) | undefined
   /** What the connections show of a peer; `answered` comes at most every 200 ms per peer. */
@@ -37,7 +40,10 @@ export interface PeersOptions {
 }
 
 export interface PeersStats {
+  /** Calls that wait for their answer. */
   readonly inFlight: number
+  /** Streams that have begun. */
+  readonly streams: number
   readonly connections: number
   readonly peers: readonly PeerStats[]
   /** What was dropped or went wrong, by reason. */
@@ -50,6 +56,7 @@ export class Peers implements CallOwner {
   readonly #options: PeersOptions
   readonly #limits: RpcLimits
   readonly #codec: PayloadCodec
+  readonly #budget: ByteBudget
   readonly #counters = new Counters()
   readonly #flusher = new Flusher()
   readonly #aborts = new AbortWatch<OutgoingCall>((call) => call.holder?.abort(call))
@@ -58,6 +65,7 @@ export class Peers implements CallOwner {
   /** Earlier boots and addresses that still have something to finish. */
   readonly #retired = new Set<Peer>()
   #inFlight = 0
+  #streams = 0
   /** The same by node. */
   readonly #pending = new Map<string, number>()
   #sweepTimer: NodeJS.Timeout | undefined
@@ -68,6 +76,7 @@ export class Peers implements CallOwner {
   constructor(options: PeersOptions) {
     this.#options = options
     this.#limits = resolveRpcLimits(options.limits)
+    this.#budget = options.budget ?? new ByteBudget(this.#limits.receivedBytesNodeMax)
     this.#codec = options.codec ?? new PlainCodec({ payloadBytesMax: this.#limits.frameBytesMax })
   }
 
@@ -96,6 +105,7 @@ export class Peers implements CallOwner {
   stats(): PeersStats {
     return {
       inFlight: this.#inFlight,
+      streams: this.#streams,
       connections: this.#connectionCount(),
       peers: this.#all().map((peer) => peer.stats()),
       drops: this.#counters.snapshot(),
@@ -120,8 +130,14 @@ export class Peers implements CallOwner {
     return this.#closing
   }
 
-  settled(call: OutgoingCall, error: RpcError | undefined): void {
+  begun(_call: OutgoingCall): void {
     this.#inFlight--
+    this.#streams++
+  }
+
+  settled(call: OutgoingCall, error: RpcError | undefined): void {
+    if (call.hasBegun) this.#streams--
+    else this.#inFlight--
     this.#options.onOutcome?.(call.request.service, call, error)
     const pending = (this.#pending.get(call.node) ?? 1) - 1
     if (pending === 0) this.#pending.delete(call.node)
@@ -183,6 +199,7 @@ export class Peers implements CallOwner {
         dial: this.#options.dial ?? dialTcp,
         flusher: this.#flusher,
         limits: this.#limits,
+        budget: this.#budget,
         now: monotonicMs,
         isLoneCall: () => this.#inFlight <= 1,
         session: {
@@ -253,7 +270,7 @@ export class Peers implements CallOwner {
   readonly #sweep = (): void => {
     if (this.#closing !== undefined) return
     const now = monotonicMs()
-    let busy = this.#inFlight > 0
+    let busy = this.#inFlight > 0 || this.#streams > 0
     for (const peer of this.#all()) {
       if (peer.sweep(now)) busy = true
       if (peer.isForgettable(now)) this.#forget(peer)

@@ -52,6 +52,12 @@ export class PendingCalls<T extends Pending> {
     if (call.deadlineAt < this.#earliestAt) this.#earliestAt = call.deadlineAt
   }
 
+  /** The call with this id, if it is not over. */
+  get(id: number): T | undefined {
+    const call = this.#slots[id & (this.#slots.length - 1)]
+    return call?.id === id ? call : undefined
+  }
+
   /** Removes and returns the call with this id, `undefined` when it is over already or never was. */
   take(id: number): T | undefined {
     const slot = id & (this.#slots.length - 1)

@@ -4,17 +4,17 @@
  */
 import type { CallErrorCode } from '../errors.js'
 import type { CallRequest } from './call.js'
-import { encodeRequestHead, NO_HEADERS } from './envelope.js'
+import { type Credit, encodeRequestHead, NO_HEADERS } from './envelope.js'
 import { FrameKind } from './frame.js'
 import { HEADERS_LIMIT, tryHeadersBytes, utf8Length } from './headers.js'
-import { NAME_BYTES_MAX, type OutgoingMethods } from './method-table.js'
+import { INLINE_METHOD, NAME_BYTES_MAX, type OutgoingMethods } from './method-table.js'
 import type { Outbox } from './outbox.js'
 import { announcedLength } from './outbox.js'
 import type { OutgoingCall } from './outgoing-call.js'
 
 const TTL_MS_MAX = 0xffff_ffff
-/** Flags, ttl and method number, then both names: an upper bound. */
-const HEAD_BYTES_MAX = 7 + 2 * (2 + NAME_BYTES_MAX)
+/** Flags, ttl and method number, both names, the first credit and the place of a stream: an upper bound. */
+const HEAD_BYTES_MAX = 7 + 2 * (2 + NAME_BYTES_MAX) + 8 + 1
 
 export interface RequestRefusal {
   readonly code: CallErrorCode
@@ -47,17 +47,21 @@ export function writeRequest({
   call,
   payload,
   now,
+  stream,
 }: {
   readonly outbox: Outbox
   readonly methods: OutgoingMethods
   readonly call: OutgoingCall
   readonly payload: Uint8Array
   readonly now: number
+  /** What the callee of a stream may send at first. */
+  readonly stream: Credit | undefined
 }): void {
   const { request } = call
   const known = methods.tryGet(request)
-  const methodId = known ?? methods.define(request)
   const mark = outbox.openFrame(FrameKind.request, call.id, HEAD_BYTES_MAX + payload.length)
+  // A long request is overtaken by others, which could not use a number that it brings.
+  const methodId = known ?? (outbox.isLongFrame() ? INLINE_METHOD : methods.define(request))
   call.epoch = outbox.epoch
   call.bodyAt = outbox.writer.length
   encodeRequestHead(outbox.writer, {
@@ -67,9 +71,11 @@ export function writeRequest({
     methodId,
     names: known === undefined ? request : undefined,
     headers: request.headers ?? NO_HEADERS,
+    stream,
+    inputAt: request.input?.at,
   })
   outbox.writer.raw(payload)
-  outbox.closeFrame(mark)
+  call.message = outbox.closeFrame(mark)
 }
 
 function isTooLong(name: string): boolean {

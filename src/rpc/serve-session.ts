@@ -6,11 +6,12 @@
  * gave up first. Its place among the calls in flight is free when the handler settles, for until then it costs.
  */
 import { RpcError } from '../errors.js'
+import { ByteBudget } from './byte-budget.js'
 import type { CancelReason, Dispatcher, IncomingCall, Outcome } from './call.js'
 import type { Counters } from './counters.js'
 import { TIMEOUT_MS_MAX } from './deadline.js'
 import { decodeRequestHead, encodeErrorHead, encodeGoingAway, type RequestHead } from './envelope.js'
-import { FrameKind, HELLO_BYTES_MAX } from './frame.js'
+import { Feature, FrameKind, HELLO_BYTES_MAX, isKnownKind, MORE_FLAG, OWN_FEATURES } from './frame.js'
 import { FrameReader, type FrameSink, type Span } from './frame-reader.js'
 import {
   decodeHello,
@@ -24,7 +25,10 @@ import {
 import { IncomingMethods, type MethodName } from './method-table.js'
 import type { Outbox } from './outbox.js'
 import type { PayloadCodec } from './payload-codec.js'
+import { isLaterId } from './pending-calls.js'
+import { Reassembly } from './reassembly.js'
 import { ReplyWriter } from './reply-writer.js'
+import { ServeStreams } from './serve-streams.js'
 
 export interface ServeSessionOptions {
   readonly outbox: Outbox
@@ -38,11 +42,16 @@ export interface ServeSessionOptions {
   readonly callerAddress: string
   /** Something was written that should leave soon. */
   readonly onWritten: () => void
+  /** Calls with streams at once. Default no bound besides that of calls. */
+  readonly streamsMax?: number | undefined
+  /** For what was received and nobody has taken yet. */
+  readonly budget?: ByteBudget | undefined
 }
 
 /**
- * `hello`: nothing but a hello may come. `serving`. `leaving`: calls go on, new ones are ignored. `refused`: the hello
- * was answered with an error, which should reach the caller before the connection ends. `failed`: end it now.
+ * `hello`: nothing but a hello may come. `serving`. `leaving`: calls go on, new ones are ignored. `refused`: the hello,
+ * or a message past a bound, was answered with an error, which should reach the caller before the connection ends.
+ * `failed`: end it now.
  */
 export type ServeSessionState = 'hello' | 'serving' | 'leaving' | 'refused' | 'failed'
 
@@ -63,6 +72,8 @@ export class ServeSession implements FrameSink {
   readonly #methods = new IncomingMethods()
   readonly #running = new Map<number, RunningCall>()
   readonly #replies: ReplyWriter
+  readonly #reassembly: Reassembly
+  readonly #streams: ServeStreams
   #state: ServeSessionState = 'hello'
   #callerNode = ''
   #lastAcceptedId = 0
@@ -74,6 +85,10 @@ export class ServeSession implements FrameSink {
     this.#outbox = options.outbox
     this.#reader = new FrameReader(this, Math.min(HELLO_BYTES_MAX, options.frameBytesMax))
     this.#replies = new ReplyWriter(options.outbox, options.codec)
+    const { outbox, codec, counters, onWritten, frameBytesMax, budget = new ByteBudget(Number.POSITIVE_INFINITY) } = options
+    this.#reassembly = new Reassembly({ frameBytesMax, budget })
+    const streamsMax = options.streamsMax ?? options.callsMax
+    this.#streams = new ServeStreams({ table: { outbox, codec, counters, budget, onWritten }, streamsMax })
   }
 
   get state(): ServeSessionState {
@@ -103,11 +118,24 @@ export class ServeSession implements FrameSink {
 
   handleFrame(kind: number, id: number, body: Span): boolean {
     if (this.#state === 'hello') return kind === FrameKind.hello ? this.#handleHello(body) : this.#fail('no-hello')
+    if (kind < MORE_FLAG && this.#reassembly.size === 0) return this.#handleMessage(kind, id, body)
+    const whole = this.#reassembly.handle(kind, id, body, this.#wantsPiece)
+    if (typeof whole === 'string') return this.#refuse(whole, `${whole}: see the limits of rpc`)
+    return whole === undefined || this.#handleMessage(kind, id, whole)
+  }
+
+  #handleMessage(kind: number, id: number, body: Span): boolean {
     switch (kind) {
       case FrameKind.request:
         return this.#handleRequest(id, body)
       case FrameKind.cancel:
         return this.#handleCancel(id)
+      case FrameKind.streamItem:
+      case FrameKind.streamEnd:
+      case FrameKind.streamCredit: {
+        const fault = this.#streams.handleFrame(kind, id, body)
+        return fault === undefined || this.#refuse(fault, fault)
+      }
       case FrameKind.ping:
         this.#outbox.bareFrame(FrameKind.pong, id)
         this.#options.onWritten()
@@ -115,7 +143,9 @@ export class ServeSession implements FrameSink {
       case FrameKind.pong:
         return true
       default:
-        return this.#fail('unexpected-frame')
+        if (isKnownKind(kind)) return this.#fail('unexpected-frame')
+        this.#options.counters.add('unknown-frame')
+        return true
     }
   }
 
@@ -140,6 +170,7 @@ export class ServeSession implements FrameSink {
     if (this.#state !== 'refused') this.#state = 'failed'
     for (const call of this.#running.values()) if (!call.abandoned && !call.cast) this.#abandon(call, 'caller-lost')
     this.#running.clear()
+    this.#reassembly.clear()
   }
 
   #handleHello(body: Span): boolean {
@@ -147,9 +178,11 @@ export class ServeSession implements FrameSink {
     if (hello === undefined) return this.#fail('bad-hello')
     const { identity, codec, frameBytesMax } = this.#options
     const mismatch = helloMismatch(hello, identity, codec.name)
-    if (mismatch !== undefined) return this.#refuse(mismatch)
+    if (mismatch !== undefined) return this.#refuse('hello-refused', mismatch)
     this.#callerNode = hello.node
     this.#replies.frameBytesMax = hello.frameBytesMax
+    this.#streams.setPeer(hello)
+    this.#outbox.cutsPieces = (hello.features & Feature.pieces) !== 0
     this.#reader.setFrameBytesMax(frameBytesMax)
     this.#state = 'serving'
     this.#welcome(hello)
@@ -161,7 +194,7 @@ export class ServeSession implements FrameSink {
     const mark = this.#outbox.openFrame(FrameKind.welcome, 0, 0)
     encodeWelcome(this.#outbox.writer, {
       protocol: Math.max(PROTOCOL_MIN, Math.min(PROTOCOL_MAX, hello.protocolMax)),
-      features: 0,
+      features: OWN_FEATURES,
       frameBytesMax,
       node: identity.node,
       bootId: identity.bootId,
@@ -170,11 +203,12 @@ export class ServeSession implements FrameSink {
     this.#options.onWritten()
   }
 
-  #refuse(message: string): boolean {
+  /** Ends the connection with a word to the caller. */
+  #refuse(reason: string, message: string): boolean {
     const mark = this.#outbox.openFrame(FrameKind.error, 0, 0)
     encodeErrorHead(this.#outbox.writer, { code: 'UNREACHABLE', executed: 'no', message })
     this.#outbox.closeFrame(mark)
-    this.#options.counters.add('hello-refused')
+    this.#options.counters.add(reason)
     this.#state = 'refused'
     this.#options.onWritten()
     return false
@@ -191,9 +225,11 @@ export class ServeSession implements FrameSink {
     if (this.#running.has(id)) return this.#fail('duplicate-call-id')
     if (this.#state !== 'serving') {
       this.#options.counters.add('request-while-leaving')
+      // The caller believes that it was taken: it came in pieces, and a later one was.
+      if (!isLaterId(id, this.#lastAcceptedId)) this.#refuseCall(id, head, 'UNAVAILABLE', 'the node goes away')
       return true
     }
-    this.#lastAcceptedId = id
+    if (this.#acceptedCount === 0 || isLaterId(id, this.#lastAcceptedId)) this.#lastAcceptedId = id
     this.#acceptedCount++
     this.#accept(id, head, name, body.bytes.subarray(payloadAt, body.end))
     return true
@@ -207,6 +243,10 @@ export class ServeSession implements FrameSink {
     }
     if (this.#running.size >= callsMax) {
       this.#refuseCall(id, head, 'OVERLOADED', `${callsMax} calls of this connection are running`)
+      return
+    }
+    if (this.#streams.isFull(head)) {
+      this.#refuseCall(id, head, 'OVERLOADED', `${this.#streams.size} streams of this connection are open`)
       return
     }
     let args: unknown
@@ -230,14 +270,16 @@ export class ServeSession implements FrameSink {
       this.#settle(call, outcome)
     }
     const { dispatcher, callerAddress, counters } = this.#options
+    const streams = this.#streams.open(id, head, args)
     const incoming: IncomingCall = {
       service: name.service,
       method: name.method,
-      args,
+      args: streams?.args ?? args,
       deadlineAt,
       headers: head.headers,
       caller: { node: this.#callerNode, address: callerAddress },
       cast: head.cast,
+      output: streams?.output,
     }
     try {
       call.cancel = dispatcher.dispatch(incoming, settle)
@@ -252,15 +294,17 @@ export class ServeSession implements FrameSink {
 
   #settle(call: RunningCall, outcome: Outcome): void {
     if (this.#running.get(call.id) === call) this.#running.delete(call.id)
-    if (call.abandoned || call.cast || this.#state === 'failed') return
-    this.#replies.settle(call.id, outcome)
+    const isStream = this.#streams.close(call.id)
+    if (call.abandoned || call.cast || this.#state === 'failed' || this.#state === 'refused') return
+    if (isStream && outcome.ok) this.#streams.writeEnd(call.id)
+    else this.#replies.settle(call.id, outcome)
     this.#options.onWritten()
   }
 
   #refuseCall(
     id: number,
     head: RequestHead,
-    code: 'DEADLINE_EXCEEDED' | 'OVERLOADED' | 'INVALID_ARGUMENT',
+    code: 'DEADLINE_EXCEEDED' | 'OVERLOADED' | 'INVALID_ARGUMENT' | 'UNAVAILABLE',
     message: string,
   ): void {
     this.#options.counters.add(`refused-${code.toLowerCase().replaceAll('_', '-')}`)
@@ -270,6 +314,9 @@ export class ServeSession implements FrameSink {
   }
 
   #handleCancel(id: number): boolean {
+    this.#reassembly.drop(id)
+    // Also what is still to be sent of a reply.
+    this.#outbox.dropBulk(id)
     const call = this.#running.get(id)
     if (call !== undefined && !call.abandoned) this.#abandon(call, 'cancelled')
     return true
@@ -277,7 +324,16 @@ export class ServeSession implements FrameSink {
 
   #abandon(call: RunningCall, reason: CancelReason): void {
     call.abandoned = true
+    this.#outbox.dropBulk(call.id)
+    this.#streams.abandon(call.id, reason)
     call.cancel?.(reason)
+  }
+
+  /** Requests are new ones; late pieces of a stream may come for a call that is over. */
+  readonly #wantsPiece = (kind: number, id: number): boolean => {
+    if (kind === FrameKind.request || (kind === FrameKind.streamItem && this.#streams.has(id))) return true
+    this.#options.counters.add(kind === FrameKind.streamItem ? 'late-piece' : 'unknown-frame')
+    return false
   }
 
   #fail(reason: string): boolean {

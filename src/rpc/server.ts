@@ -7,6 +7,7 @@ import { formatHostPort, type HostPort } from '../address.js'
 import { monotonicMs } from '../clock.js'
 import { ShoalError } from '../errors.js'
 import { Accepted, type AcceptedStats } from './accepted.js'
+import { ByteBudget } from './byte-budget.js'
 import type { Dispatcher } from './call.js'
 import { Counters } from './counters.js'
 import { Flusher } from './flusher.js'
@@ -22,6 +23,8 @@ export interface RpcServerOptions {
   readonly identity: RpcIdentity
   readonly limits?: Partial<RpcLimits> | undefined
   readonly codec?: PayloadCodec | undefined
+  /** Bytes that may be kept of what was received, shared with the calling side. */
+  readonly budget?: ByteBudget | undefined
 }
 
 export interface RpcServerStats {
@@ -38,6 +41,7 @@ export class RpcServer {
   readonly #options: RpcServerOptions
   readonly #limits: RpcLimits
   readonly #codec: PayloadCodec
+  readonly #budget: ByteBudget
   readonly #counters = new Counters()
   readonly #flusher = new Flusher()
   readonly #connections = new Set<Accepted>()
@@ -50,6 +54,7 @@ export class RpcServer {
   constructor(options: RpcServerOptions) {
     this.#options = options
     this.#limits = resolveRpcLimits(options.limits)
+    this.#budget = options.budget ?? new ByteBudget(this.#limits.receivedBytesNodeMax)
     this.#codec = options.codec ?? new PlainCodec({ payloadBytesMax: this.#limits.frameBytesMax })
     this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) =>
       this.#accept(socket),
@@ -144,7 +149,13 @@ export class RpcServer {
       limits: this.#limits,
       now: monotonicMs,
       onClosed: (closed) => this.#connectionClosed(closed),
-      session: { codec: this.#codec, identity, dispatcher, counters: this.#counters },
+      session: {
+        codec: this.#codec,
+        identity,
+        dispatcher,
+        counters: this.#counters,
+        budget: new ByteBudget(this.#limits.receivedBytesMax, this.#budget),
+      },
     })
     this.#connections.add(connection)
     this.#sweepTimer ??= setInterval(this.#sweepSoon, SWEEP_MS).unref()

@@ -28,6 +28,10 @@ export class SocketLink implements Link {
     return this.#socket.writableLength
   }
 
+  needsDrain(): boolean {
+    return this.#socket.writableNeedDrain
+  }
+
   sentBytes(): number {
     return this.#socket.bytesWritten - this.#socket.writableLength
   }

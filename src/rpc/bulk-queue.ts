@@ -1,0 +1,112 @@
+/**
+ * What must not hold up others: messages too long for one frame, and the items of streams. They wait here in lanes, one
+ * for each call and in order within it, and leave in turns of one piece while the socket takes them. Knows nothing of
+ * sockets; the outbox asks for as much as it can send.
+ */
+import { PIECE_BYTES } from './frame.js'
+
+export interface BulkMessage {
+  readonly kind: number
+  readonly id: number
+  readonly body: Uint8Array
+  /** So much of the body has left. */
+  at: number
+  /** The last of it has. */
+  isSent: boolean
+}
+
+/** Writes one frame; `isLast` is false for a piece that others follow. */
+export type WritePiece = (message: BulkMessage, start: number, end: number) => void
+
+/**
+ * Messages that are under way in pieces at once. The receiver keeps what it has of each: this many of the largest must be
+ * within its bound.
+ */
+export const OPEN_MESSAGES_MAX = 4
+
+interface Lane {
+  readonly id: number
+  readonly messages: BulkMessage[]
+}
+
+export class BulkQueue {
+  /** In the order of their next turn. */
+  readonly #lanes = new Map<number, Lane>()
+  #open = 0
+  /** Of all that waits. */
+  bytes = 0
+
+  get isEmpty(): boolean {
+    return this.#lanes.size === 0
+  }
+
+  /** Whether something of this call waits: what comes after it has to wait as well. */
+  has(id: number): boolean {
+    return this.#lanes.has(id)
+  }
+
+  push(kind: number, id: number, body: Uint8Array): BulkMessage {
+    const message: BulkMessage = { kind, id, body, at: 0, isSent: false }
+    const lane = this.#lanes.get(id)
+    if (lane === undefined) this.#lanes.set(id, { id, messages: [message] })
+    else lane.messages.push(message)
+    this.bytes += body.length
+    return message
+  }
+
+  /** Takes back what waits of this call. True when a part of a message has left, which the receiver has to forget. */
+  drop(id: number): boolean {
+    const lane = this.#lanes.get(id)
+    if (lane === undefined) return false
+    this.#lanes.delete(id)
+    for (const { body, at } of lane.messages) this.bytes -= body.length - at
+    const hasBegun = (lane.messages[0]?.at ?? 0) > 0
+    if (hasBegun) this.#open--
+    return hasBegun
+  }
+
+  /** Hands out pieces in turn, until `hasRoom` says no or nothing may leave now. */
+  take(hasRoom: () => boolean, write: WritePiece): void {
+    let passed = 0
+    while (hasRoom() && passed < this.#lanes.size) {
+      const lane = this.#next()
+      if (lane === undefined) return
+      if (this.#takeTurn(lane, write)) passed = 0
+      else passed++
+      if (lane.messages.length > 0) this.#lanes.set(lane.id, lane)
+    }
+  }
+
+  #next(): Lane | undefined {
+    for (const lane of this.#lanes.values()) {
+      this.#lanes.delete(lane.id)
+      return lane
+    }
+    return undefined
+  }
+
+  /** One piece, or as many short messages as make up one. False when the lane has to wait for others to end. */
+  #takeTurn(lane: Lane, write: WritePiece): boolean {
+    let left = PIECE_BYTES
+    for (let message = lane.messages[0]; message !== undefined && left > 0; message = lane.messages[0]) {
+      const { at, body } = message
+      const end = Math.min(body.length, at + PIECE_BYTES)
+      if (end - at > left) break
+      const isLast = end === body.length
+      if (at === 0 && !isLast) {
+        if (this.#open >= OPEN_MESSAGES_MAX) return left < PIECE_BYTES
+        this.#open++
+      }
+      message.at = end
+      this.bytes -= end - at
+      left -= Math.max(1, end - at)
+      if (isLast) {
+        if (at > 0) this.#open--
+        message.isSent = true
+        lane.messages.shift()
+      }
+      write(message, at, end)
+    }
+    return true
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Messages that come in pieces, put together again: frames of one kind and id, all but the last with the MORE flag. What
+ * is kept is bounded per message, per connection and, by the budget, per node; past a bound, or for pieces so small that
+ * they cost more than they hold, the connection makes no sense any more.
+ */
+import type { ByteBudget } from './byte-budget.js'
+import { HEAD_BYTES, MORE_FLAG, PIECE_BYTES_MIN } from './frame.js'
+import type { Span } from './frame-reader.js'
+
+export type PieceFault = 'piece-too-small' | 'message-too-large' | 'too-many-messages' | 'too-many-bytes-held'
+
+export interface ReassemblyOptions {
+  /** Of one message, as if it came in one frame. */
+  readonly frameBytesMax: number
+  readonly budget: ByteBudget
+}
+
+/** Of one connection, at once; a sender keeps to a quarter. */
+export const PARTIAL_MESSAGES_MAX = 16
+
+interface Partial {
+  readonly id: number
+  readonly pieces: Uint8Array[]
+  bytes: number
+}
+
+/** Kind and id as one number. */
+const ID_SPAN = 0x1_0000_0000
+
+export class Reassembly {
+  readonly #options: ReassemblyOptions
+  readonly #partials = new Map<number, Partial>()
+
+  constructor(options: ReassemblyOptions) {
+    this.#options = options
+  }
+
+  /** Messages that have begun and not ended. */
+  get size(): number {
+    return this.#partials.size
+  }
+
+  /**
+   * A frame as it comes: gives the body of a message that is whole by it, `undefined` while there is more to come, or for
+   * a piece that nobody `wants`.
+   */
+  handle(kind: number, id: number, body: Span, wants: (kind: number, id: number) => boolean): Span | PieceFault | undefined {
+    if (kind < MORE_FLAG) return this.#finish(kind, id, body)
+    const bare = kind & ~MORE_FLAG
+    return wants(bare, id) ? this.#add(bare, id, body) : undefined
+  }
+
+  #add(kind: number, id: number, body: Span): PieceFault | undefined {
+    const length = body.end - body.start
+    if (length < PIECE_BYTES_MIN) return 'piece-too-small'
+    const key = kind * ID_SPAN + id
+    let partial = this.#partials.get(key)
+    if (partial === undefined) {
+      if (this.#partials.size >= PARTIAL_MESSAGES_MAX) return 'too-many-messages'
+      partial = { id, pieces: [], bytes: 0 }
+      this.#partials.set(key, partial)
+    }
+    if (HEAD_BYTES + partial.bytes + length > this.#options.frameBytesMax) return 'message-too-large'
+    if (!this.#options.budget.tryTake(length)) return 'too-many-bytes-held'
+    partial.bytes += length
+    // A copy: the buffer is read into again. `slice` of a Buffer would be none.
+    partial.pieces.push(new Uint8Array(body.bytes.subarray(body.start, body.end)))
+    return undefined
+  }
+
+  /** The whole message, given the frame that ends it; that frame's own body when no piece came before. */
+  #finish(kind: number, id: number, body: Span): Span | PieceFault {
+    const key = kind * ID_SPAN + id
+    const partial = this.#partials.get(key)
+    if (partial === undefined) return body
+    const length = partial.bytes + body.end - body.start
+    if (HEAD_BYTES + length > this.#options.frameBytesMax) return 'message-too-large'
+    this.#forget(key, partial)
+    const bytes = new Uint8Array(length)
+    let at = 0
+    for (const piece of partial.pieces) {
+      bytes.set(piece, at)
+      at += piece.length
+    }
+    bytes.set(body.bytes.subarray(body.start, body.end), at)
+    return { bytes, start: 0, end: length }
+  }
+
+  /** Forgets what came of this call. */
+  drop(id: number): void {
+    if (this.#partials.size === 0) return
+    for (const [key, partial] of this.#partials) if (partial.id === id) this.#forget(key, partial)
+  }
+
+  /** The connection is gone. */
+  clear(): void {
+    for (const [key, partial] of this.#partials) this.#forget(key, partial)
+  }
+
+  #forget(key: number, partial: Partial): void {
+    this.#partials.delete(key)
+    this.#options.budget.give(partial.bytes)
+  }
+}
