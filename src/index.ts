@@ -75,5 +75,10 @@ export {
   type ServiceClient,
   type ServiceImpl,
   type StandardSchemaV1,
+  type Stream,
+  type StreamCbOptions,
+  type StreamMethodOptions,
+  type StreamOptions,
   type StubOptions,
+  stream,
 } from './rpc/index.js'

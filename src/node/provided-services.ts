@@ -11,7 +11,15 @@ import {
   resolveHealthCheck,
   type ServiceMeta,
 } from '../registry/index.js'
-import { contractSchemas, isContract, type Middleware, methodNames, type Rpc, type ServiceRef } from '../rpc/index.js'
+import {
+  contractSchemas,
+  contractStreams,
+  isContract,
+  type Middleware,
+  methodNames,
+  type Rpc,
+  type ServiceRef,
+} from '../rpc/index.js'
 import type { ServiceHook } from './hook.js'
 import { Registration, type ServiceHealth } from './registration.js'
 
@@ -77,6 +85,7 @@ export class ProvidedServices {
       use: options.use,
       maxInFlight: options.maxInFlight,
       only,
+      streams: contract === undefined ? undefined : contractStreams(contract),
       schemas: contract === undefined ? undefined : contractSchemas(contract),
     })
     try {

@@ -28,6 +28,7 @@ import {
   type Rpc,
   type ServiceImpl,
   type ServiceRef,
+  type StreamCbOptions,
   type StubOptions,
 } from '../rpc/index.js'
 import type { ClusterLink } from './cluster-link.js'
@@ -152,6 +153,20 @@ export class ShoalNode implements AsyncDisposable {
     options?: CallCbOptions,
   ): Promise<Result> {
     return this.#rpc.callCb(service, method, args, options) as Promise<Result>
+  }
+
+  /**
+   * A method that answers with a stream, on the first instance that takes it: iterate it with `for await`. The call is
+   * made when the first item is asked for, and ends with the stream, with `break`, with its signal or by `timeout`
+   * (30 s for the whole, `Infinity` for none). With `nodes` also for functions that are exposed there.
+   */
+  streamCb<Item = unknown>(
+    service: ServiceRef,
+    method: string,
+    args: readonly unknown[],
+    options?: StreamCbOptions,
+  ): AsyncGenerator<Item, void, undefined> {
+    return this.#rpc.streamCb(service, method, args, options) as AsyncGenerator<Item, void, undefined>
   }
 
   /** Calls a method on all running instances in parallel; settled results in node order, `[]` if there are none. */

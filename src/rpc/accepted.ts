@@ -13,7 +13,8 @@ export interface AcceptedOptions {
   readonly open: (handler: LinkHandler) => Link
   readonly flusher: Flusher
   readonly limits: RpcLimits
-  readonly session: Omit<ServeSessionOptions, 
+  readonly session: Omit<
+    ServeSessionOptions,
     'outbox' | 'frameBytesMax' | 'callsMax' | 'streamsMax' | 'callerAddress' | 'onWritten'
   >
   readonly now: () => number

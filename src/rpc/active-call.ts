@@ -3,7 +3,7 @@
  * only when `signal` is read, since most handlers never do. Does not know how the handler gets hold of it.
  */
 import { RpcError, unreachable } from '../errors.js'
-import type { CancelReason, IncomingCall } from './call.js'
+import type { CancelReason, IncomingCall, ItemSink } from './call.js'
 import { remainingMs } from './deadline.js'
 
 /** What a handler can ask about the call that it serves. */
@@ -33,6 +33,8 @@ export class ActiveCall implements MiddlewareContext {
   #controller: AbortController | undefined
   #cancelled: CancelReason | undefined
   #finished = false
+  /** Stops the stream that the handler gives. */
+  onCancelled: (() => void) | undefined
   /** The framework's own verdict on this call, on its way through the middleware like any error. */
   verdict: RpcError | undefined
 
@@ -51,6 +53,11 @@ export class ActiveCall implements MiddlewareContext {
 
   get args(): readonly unknown[] {
     return this.#call.args
+  }
+
+  /** Where the items of a stream go. */
+  get output(): ItemSink | undefined {
+    return this.#call.output
   }
 
   get caller(): { readonly node: string; readonly address: string } {
@@ -87,6 +94,7 @@ export class ActiveCall implements MiddlewareContext {
     if (this.#cancelled !== undefined || this.#finished) return
     this.#cancelled = reason
     this.#controller?.abort(this.#reason(reason))
+    this.onCancelled?.()
   }
 
   isCancelled(): boolean {

@@ -8,15 +8,16 @@ import { PIECE_BYTES } from './frame.js'
 export interface BulkMessage {
   readonly kind: number
   readonly id: number
-  readonly body: Uint8Array
-  /** So much of the body has left. */
-  at: number
-  /** The last of it has. */
+  /** The body, cut as it travels: fresh memory for a whole of megabytes costs more than the copy. */
+  readonly pieces: readonly Uint8Array[]
+  /** So many of them have left. */
+  sentCount: number
+  /** All of them have. */
   isSent: boolean
 }
 
-/** Writes one frame; `isLast` is false for a piece that others follow. */
-export type WritePiece = (message: BulkMessage, start: number, end: number) => void
+/** Writes one frame. */
+export type WritePiece = (message: BulkMessage, piece: Uint8Array) => void
 
 /**
  * Messages that are under way in pieces at once. The receiver keeps what it has of each: this many of the largest must be
@@ -45,12 +46,13 @@ export class BulkQueue {
     return this.#lanes.has(id)
   }
 
-  push(kind: number, id: number, body: Uint8Array): BulkMessage {
-    const message: BulkMessage = { kind, id, body, at: 0, isSent: false }
+  /** Takes over the pieces, of which there is one at least. */
+  push(kind: number, id: number, pieces: readonly Uint8Array[]): BulkMessage {
+    const message: BulkMessage = { kind, id, pieces, sentCount: 0, isSent: false }
     const lane = this.#lanes.get(id)
     if (lane === undefined) this.#lanes.set(id, { id, messages: [message] })
     else lane.messages.push(message)
-    this.bytes += body.length
+    for (const { length } of pieces) this.bytes += length
     return message
   }
 
@@ -59,8 +61,10 @@ export class BulkQueue {
     const lane = this.#lanes.get(id)
     if (lane === undefined) return false
     this.#lanes.delete(id)
-    for (const { body, at } of lane.messages) this.bytes -= body.length - at
-    const hasBegun = (lane.messages[0]?.at ?? 0) > 0
+    for (const { pieces, sentCount } of lane.messages) {
+      for (const { length } of pieces.slice(sentCount)) this.bytes -= length
+    }
+    const hasBegun = (lane.messages[0]?.sentCount ?? 0) > 0
     if (hasBegun) this.#open--
     return hasBegun
   }
@@ -88,24 +92,23 @@ export class BulkQueue {
   /** One piece, or as many short messages as make up one. False when the lane has to wait for others to end. */
   #takeTurn(lane: Lane, write: WritePiece): boolean {
     let left = PIECE_BYTES
-    for (let message = lane.messages[0]; message !== undefined && left > 0; message = lane.messages[0]) {
-      const { at, body } = message
-      const end = Math.min(body.length, at + PIECE_BYTES)
-      if (end - at > left) break
-      const isLast = end === body.length
-      if (at === 0 && !isLast) {
+    for (let message = lane.messages[0]; message !== undefined; message = lane.messages[0]) {
+      const piece = message.pieces[message.sentCount]
+      if (piece === undefined || piece.length > left || left <= 0) break
+      const isLast = message.sentCount === message.pieces.length - 1
+      if (message.sentCount === 0 && !isLast) {
         if (this.#open >= OPEN_MESSAGES_MAX) return left < PIECE_BYTES
         this.#open++
       }
-      message.at = end
-      this.bytes -= end - at
-      left -= Math.max(1, end - at)
       if (isLast) {
-        if (at > 0) this.#open--
+        if (message.sentCount > 0) this.#open--
         message.isSent = true
         lane.messages.shift()
       }
-      write(message, at, end)
+      message.sentCount++
+      this.bytes -= piece.length
+      left -= Math.max(1, piece.length)
+      write(message, piece)
     }
     return true
   }

@@ -60,6 +60,29 @@ export interface ModuleCallOptions extends CallOptions {
 /** Of `remote` and of stubs. */
 export interface RemoteOptions extends CallOptions, RetryOptions {}
 
+/** Of stubs, and with `retry` as in `callCb` of `streamCb`. */
+export interface StreamOptions extends RemoteOptions {
+  /**
+   * Milliseconds for the whole stream, default 30,000; `Infinity` for one that only its reader or its handler ends. It
+   * holds also while nobody reads.
+   */
+  readonly timeout?: number | undefined
+  /** Milliseconds that the reader waits for one item. Default no limit but that of the whole. */
+  readonly itemTimeout?: number | undefined
+}
+
+/** Of `streamCb`. */
+export interface StreamCbOptions extends CallCbOptions, Pick<StreamOptions, 'timeout' | 'itemTimeout'> {}
+
+/** The `itemTimeout` option in ms. Throws INVALID_ARGUMENT. */
+export function checkItemTimeout(itemTimeout: unknown): number | undefined {
+  if (itemTimeout === undefined || itemTimeout === Number.POSITIVE_INFINITY) return undefined
+  if (typeof itemTimeout === 'number' && itemTimeout > 0 && itemTimeout <= TIMEOUT_MS_MAX) return itemTimeout
+  throw invalidArgument(
+    `itemTimeout must be a number of milliseconds above 0 and at most ${TIMEOUT_MS_MAX}, got ${describe(itemTimeout)}; leave it out for none`,
+  )
+}
+
 /** Retries as numbers, checked. */
 export interface RetryPolicy {
   readonly unavailable: number

@@ -10,8 +10,10 @@ import { activeCall } from './current-call.js'
 import { CALL_TIMEOUT_MS, deadlineFor, resolveTimeout } from './deadline.js'
 import type { Selection } from './directory.js'
 import { mergeHeaders } from './headers.js'
+import { findInput } from './input-argument.js'
 import type { Method } from './method.js'
 import { checkFlag, checkHedge, checkSelection } from './selection-options.js'
+import type { Stream } from './stream-method.js'
 
 /** A service by name or by contract. */
 export type ServiceRef = string | Contract
@@ -22,6 +24,8 @@ export interface CallSpec {
   readonly method: string
   readonly args: readonly unknown[]
   readonly options: CallOptions | undefined
+  /** The result is to be a stream. */
+  readonly stream?: boolean | undefined
 }
 
 /** A checked call: one request, good for any number of attempts. */
@@ -39,19 +43,24 @@ export function planCall(spec: CallSpec, now: number, defaultTimeoutMs: number):
   const service = serviceName(spec.service)
   const method = checkName(`method of '${service}'`, spec.method)
   const described = methodOf(spec.service, method)
-  const timeout = resolveTimeout(options.timeout ?? described?.timeout, defaultTimeoutMs)
+  const isStream = spec.stream === true
+  const timeout = resolveTimeout(options.timeout ?? described?.timeout, defaultTimeoutMs, isStream)
   const parent = activeCall()
   const cast = timeout === 0
+  const args = checkArgs(spec.args)
+  const input = findInput(args)
   const deadlineAt = deadlineFor(now, cast ? CALL_TIMEOUT_MS : timeout, parent?.deadlineAt())
   const request: CallRequest = {
     service,
     method,
-    args: checkArgs(spec.args),
+    args: input === undefined ? args : input.others,
     deadlineAt,
     headers: mergeHeaders(parent?.headers, options.headers),
     signal: checkSignal(options.signal),
     cast,
     forceRemote: options.forceRemote ?? false,
+    stream: isStream,
+    input,
   }
   if (deadlineAt <= now) {
     throw new RpcError('DEADLINE_EXCEEDED', `the call that ${service}.${method} is made from has no time left`, {
@@ -63,7 +72,9 @@ export function planCall(spec: CallSpec, now: number, defaultTimeoutMs: number):
     throw new RpcError('CANCELLED', message, { executed: 'no', cause: parent.signal.reason })
   }
   checkFlag('forceRemote', options.forceRemote)
-  const idempotent = options.idempotent ?? described?.idempotent ?? false
+  // What was drawn of a stream among the arguments cannot be sent again.
+  const idempotent = input === undefined && (options.idempotent ?? described?.idempotent ?? false)
+  if (isStream || input !== undefined) checkStreamed(`${service}.${method}`, options, cast)
   const defaults = isContract(spec.service) ? spec.service.selection : undefined
   return {
     request,
@@ -78,7 +89,12 @@ export function serviceName(service: ServiceRef): string {
   return isContract(service) ? service.name : checkName('service', service)
 }
 
-function methodOf(service: ServiceRef, method: string): Method | undefined {
+function checkStreamed(what: string, { hedge }: CallOptions, cast: boolean): void {
+  if (cast) throw invalidArgument(`${what} has a stream, which cannot be a cast: timeout must be above 0`)
+  if (hedge !== undefined) throw invalidArgument(`${what} has a stream, which cannot be hedged: leave 'hedge' out`)
+}
+
+function methodOf(service: ServiceRef, method: string): Method | Stream | undefined {
   if (!isContract(service)) return undefined
   if (Object.hasOwn(service.methods, method)) return service.methods[method]
   const known = Object.keys(service.methods).slice(0, 20).join(', ')

@@ -143,6 +143,7 @@ export class CallSession implements FrameSink {
 
   /** Ends the calls whose deadline is over. Returns whether something was written. */
   sweep(now: number): boolean {
+    this.#reassembly.sweep(now)
     let wrote = false
     for (const call of this.#pending.sweep(now))
       if (this.#giveUp(call, 'DEADLINE_EXCEEDED', `no reply from ${call.node} before the deadline`)) wrote = true

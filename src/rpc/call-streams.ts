@@ -6,9 +6,9 @@ import { RpcError } from '../errors.js'
 import type { Credit } from './envelope.js'
 import { Feature, FrameKind } from './frame.js'
 import type { Span } from './frame-reader.js'
+import { inputFailure } from './input-argument.js'
 import { ItemPump } from './item-pump.js'
 import type { ItemSender } from './item-sender.js'
-import { messageOf } from './names.js'
 import type { OutgoingCall } from './outgoing-call.js'
 import { windowFor } from './received-items.js'
 import type { RequestRefusal } from './request-writer.js'
@@ -108,18 +108,10 @@ export class CallStreamsOut {
       const pump = new ItemPump({ iterator: input.open(), sink: sent })
       call.stopInput = () => pump.stop()
       pump.run().then(() => {
-        if (sent.isClosed) pump.stop()
-        else this.#table.writeEnd(call.id)
+        if (!sent.isClosed) this.#table.writeEnd(call.id)
       }, failed)
     } catch (error) {
       failed(error)
     }
   }
-}
-
-/** What becomes of a call whose own stream fails. */
-export function inputFailure({ node, request, hasBegun }: OutgoingCall, error: unknown): RpcError {
-  const why = messageOf(error, 'it threw no error')
-  const message = `the stream among the arguments of ${request.service}.${request.method} failed: ${why}`
-  return new RpcError('CANCELLED', message, { executed: hasBegun ? 'yes' : 'maybe', node, cause: error })
 }

@@ -4,7 +4,7 @@
  */
 import { isRpcError, RpcError } from '../errors.js'
 import type { Attempt } from './call.js'
-import { checkName, type ModuleCallOptions } from './call-options.js'
+import { checkName, invalidArgument, type ModuleCallOptions } from './call-options.js'
 import { type CallPlan, type CallSpec, planCall } from './call-plan.js'
 import type { Circuits } from './circuits.js'
 import { currentCall } from './current-call.js'
@@ -50,6 +50,9 @@ export class Caller {
   callCbAll(spec: CallSpec): Promise<NodeResult[]> {
     return promised(() => {
       const plan = this.plan(spec, CALL_TIMEOUT_MS)
+      if (plan.request.input !== undefined) {
+        throw invalidArgument('a stream among the arguments can be read once, not by all instances; call one of them')
+      }
       return this.layered(plan, (layered) => this.#all(layered), true) as Promise<NodeResult[]>
     })
   }

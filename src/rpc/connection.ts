@@ -20,7 +20,10 @@ export interface ConnectionOptions {
   readonly dial: Dial
   readonly flusher: Flusher
   readonly limits: RpcLimits
-  readonly session: Omit<CallSessionOptions, 'outbox' | 'frameBytesMax' | 'callsMax' | 'streamsMax' | 'onWritten' | 'budget'>
+  readonly session: Omit<
+    CallSessionOptions,
+    'outbox' | 'frameBytesMax' | 'callsMax' | 'streamsMax' | 'onWritten' | 'budget'
+  >
   /** Of the whole node. */
   readonly budget: ByteBudget
   readonly now: () => number

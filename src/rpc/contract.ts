@@ -8,6 +8,7 @@ import type { Method } from './method.js'
 import { describe, nameProblem } from './names.js'
 import type { MethodSchemas } from './schema-check.js'
 import { checkSelection } from './selection-options.js'
+import type { Stream } from './stream-method.js'
 
 const CONTRACT = Symbol.for('shoal.contract')
 
@@ -22,7 +23,7 @@ const RESERVED: ReadonlySet<string> = new Set([
   'asymmetricMatch',
 ])
 
-export type Methods = Readonly<Record<string, Method>>
+export type Methods = Readonly<Record<string, Method | Stream>>
 
 /** How callers of a service choose among its instances, unless a call says otherwise. */
 export interface ContractInfo {
@@ -40,21 +41,39 @@ export interface Contract<Table extends Methods = Methods> {
 }
 
 type AnyArgs = readonly unknown[]
-type ArgsOf<M> = M extends Method<infer Args, unknown, AnyArgs, unknown> ? Args : never
-type ResultOf<M> = M extends Method<AnyArgs, infer Result, AnyArgs, unknown> ? Result : never
-type HandlerArgsOf<M> = M extends Method<AnyArgs, unknown, infer Args, unknown> ? Args : never
-type HandlerResultOf<M> = M extends Method<AnyArgs, unknown, AnyArgs, infer Result> ? Result : never
+type ArgsOf<M> =
+  M extends Method<infer Args, unknown, AnyArgs, unknown>
+    ? Args
+    : M extends Stream<infer Args, unknown, AnyArgs, unknown>
+      ? Args
+      : never
+type HandlerArgsOf<M> =
+  M extends Method<AnyArgs, unknown, infer Args, unknown>
+    ? Args
+    : M extends Stream<AnyArgs, unknown, infer Args, unknown>
+      ? Args
+      : never
+type AnswerOf<M> =
+  M extends Method<AnyArgs, infer Result, AnyArgs, unknown>
+    ? Promise<Result>
+    : M extends Stream<AnyArgs, infer Item, AnyArgs, unknown>
+      ? AsyncGenerator<Item, void, undefined>
+      : never
+type HandlerAnswerOf<M> =
+  M extends Method<AnyArgs, unknown, AnyArgs, infer Result>
+    ? Result | Promise<Result>
+    : M extends Stream<AnyArgs, unknown, AnyArgs, infer Item>
+      ? AsyncIterable<Item>
+      : never
 
-/** What a caller of the service gets: every method answers a promise. */
+/** What a caller of the service gets: every method answers a promise, every stream an async generator. */
 export type ServiceClient<C extends Contract> = {
-  readonly [Name in keyof C['methods']]: (...args: ArgsOf<C['methods'][Name]>) => Promise<ResultOf<C['methods'][Name]>>
+  readonly [Name in keyof C['methods']]: (...args: ArgsOf<C['methods'][Name]>) => AnswerOf<C['methods'][Name]>
 }
 
-/** What a provider of the service has to implement: every method, synchronous or not. */
+/** What a provider of the service has to implement: every method, synchronous or not, and streams as async generators. */
 export type ServiceImpl<C extends Contract> = {
-  [Name in keyof C['methods']]: (
-    ...args: HandlerArgsOf<C['methods'][Name]>
-  ) => HandlerResultOf<C['methods'][Name]> | Promise<HandlerResultOf<C['methods'][Name]>>
+  [Name in keyof C['methods']]: (...args: HandlerArgsOf<C['methods'][Name]>) => HandlerAnswerOf<C['methods'][Name]>
 }
 
 /** Describes a service. The result is frozen and can be shared between processes as source. Throws INVALID_ARGUMENT. */
@@ -68,11 +87,13 @@ export function defineService<const Table extends Methods>(
   const version: unknown = (info as { version?: unknown } | undefined)?.version
   if (typeof version !== 'string') throw invalid(`service '${name}' needs a version string, got ${describe(version)}`)
   if (typeof methods !== 'object' || methods === null) throw invalid(`service '${name}' needs a table of methods`)
-  const table: Record<string, Method> = Object.create(null)
+  const table: Record<string, Method | Stream> = Object.create(null)
   for (const [key, entry] of Object.entries(methods)) {
     const wrong = methodNameProblem(key)
     if (wrong !== undefined) throw invalid(`method ${describe(key)} of service '${name}' ${wrong}`)
-    if (entry?.kind !== 'method') throw invalid(`'${key}' of service '${name}' must be made with method()`)
+    if (entry?.kind !== 'method' && entry?.kind !== 'stream') {
+      throw invalid(`'${key}' of service '${name}' must be made with method() or stream()`)
+    }
     table[key] = entry
   }
   const { policy, localFirst } = info
@@ -95,6 +116,11 @@ export function contractSchemas({ methods }: Contract): ReadonlyMap<string, Meth
     if (entry.schemas !== undefined) schemas.set(name, entry.schemas)
   }
   return schemas.size === 0 ? undefined : schemas
+}
+
+/** The names of its streams. */
+export function contractStreams({ methods }: Contract): readonly string[] {
+  return Object.keys(methods).filter((name) => methods[name]?.kind === 'stream')
 }
 
 /** What is wrong with a name as a method of a contract or stub; `undefined` when it can be used. */

@@ -12,9 +12,10 @@ export const REMOTE_TIMEOUT_MS = 15_000
 /** The longest delay that a timer can take. */
 export const TIMEOUT_MS_MAX = 2_147_483_647
 
-/** The `timeout` option in ms, or its default. Throws INVALID_ARGUMENT. */
-export function resolveTimeout(timeout: unknown, defaultMs: number): number {
+/** The `timeout` option in ms, or its default; a stream may take `Infinity`. Throws INVALID_ARGUMENT. */
+export function resolveTimeout(timeout: unknown, defaultMs: number, isStream = false): number {
   if (timeout === undefined) return defaultMs
+  if (isStream && timeout === Number.POSITIVE_INFINITY) return TIMEOUT_MS_MAX
   if (typeof timeout === 'number' && timeout >= 0 && timeout <= TIMEOUT_MS_MAX) return timeout
   throw new RpcError(
     'INVALID_ARGUMENT',

@@ -5,13 +5,14 @@
  */
 import { type RemoteFailure, RpcError, ShoalError } from '../errors.js'
 import { ActiveCall } from './active-call.js'
-import type { CancelReason, Dispatcher, IncomingCall, Outcome } from './call.js'
+import type { CancelReason, Dispatcher, IncomingCall, ItemSink, Outcome } from './call.js'
 import { Load } from './load.js'
 import { type AnyFunction, tryMethod } from './method-lookup.js'
 import { layersProblem, type Middleware, runMiddleware } from './middleware.js'
 import { describe, nameProblem } from './names.js'
 import { remoteFailure } from './remote-failure.js'
-import { type MethodSchemas, runChecked } from './schema-check.js'
+import { isGenerator, runStream } from './run-stream.js'
+import { checkItem, type MethodSchemas, runChecked } from './schema-check.js'
 import { isThenable } from './thenable.js'
 
 const IN_FLIGHT_MAX = 10_000
@@ -31,7 +32,9 @@ export interface Provided {
   readonly maxInFlight?: number | undefined
   /** Only these methods can be called, as a contract says. Default: every function of the implementation. */
   readonly only?: readonly string[] | undefined
-  /** What the arguments and results of methods have to conform to. */
+  /** Of the methods, those that answer with a stream, as a contract says. Default: the async generator functions. */
+  readonly streams?: readonly string[] | undefined
+  /** What the arguments and results of methods have to conform to; of streams, their items. */
   readonly schemas?: ReadonlyMap<string, MethodSchemas> | undefined
 }
 
@@ -67,6 +70,7 @@ interface Entry {
   readonly name: string
   readonly methods: object
   readonly only: ReadonlySet<string> | undefined
+  readonly streams: ReadonlySet<string> | undefined
   readonly admission: () => Admission
   readonly reason: () => string | undefined
   readonly use: readonly Middleware[]
@@ -114,6 +118,7 @@ export class Handlers implements Dispatcher {
       name: service,
       methods,
       only: only === undefined ? undefined : new Set(only),
+      streams: provided.streams === undefined ? undefined : new Set(provided.streams),
       admission: provided.admission,
       reason: provided.reason ?? (() => undefined),
       use: [...(this.#options.use ?? []), ...(provided.use ?? [])],
@@ -184,7 +189,8 @@ export class Handlers implements Dispatcher {
     }
     pending.then(
       (value) => {
-        this.#end(entry, active, true)
+        // A stream that was cancelled has stopped by it.
+        this.#end(entry, active, active.output === undefined)
         settle({ ok: true, value })
       },
       (thrown: unknown) => {
@@ -205,6 +211,8 @@ export class Handlers implements Dispatcher {
     if (handler === undefined) {
       return this.#refusal('NO_METHOD', `has no method ${describe(call.method)} in '${call.service}'`)
     }
+    const wrongKind = kindProblem(entry, call, handler)
+    if (wrongKind !== undefined) return this.#refusal('NO_METHOD', wrongKind)
     if (call.deadlineAt <= this.#options.now()) {
       return this.#refusal('DEADLINE_EXCEEDED', `got ${call.service}.${call.method} after its deadline`)
     }
@@ -228,16 +236,39 @@ export class Handlers implements Dispatcher {
 
   #invoke({ entry, handler }: Admitted, active: ActiveCall): unknown {
     const schemas = entry.schemas?.get(active.method)
+    const { output } = active
     const run = (args: readonly unknown[]): unknown => Reflect.apply(handler, entry.methods, args)
-    const inner = schemas === undefined ? () => run(active.args) : () => this.#runChecked(schemas, active, run)
+    const answer =
+      output === undefined ? run : (args: readonly unknown[]) => this.#stream(active, output, run(args), schemas)
+    const inner = schemas === undefined ? () => answer(active.args) : () => this.#runChecked(schemas, active, answer)
     return entry.use.length === 0 ? inner() : runMiddleware(entry.use, active, inner)
   }
 
+  /** Draws what the handler gave until it ends or the call does: the call lasts as long as its stream. */
+  #stream(
+    active: ActiveCall,
+    output: ItemSink,
+    given: unknown,
+    schemas: MethodSchemas | undefined,
+  ): Promise<undefined> {
+    const item = schemas?.output
+    return runStream(active, output, given, {
+      check:
+        item === undefined
+          ? undefined
+          : (value) => checkItem(item, value, (problem) => this.#disown(active, 'an item', problem)),
+      notStream: (what) => {
+        const message = `${active.service}.${active.method} on '${this.#options.node}' gave ${what}, not a stream`
+        return new RpcError('REMOTE', message, { executed: 'yes', node: this.#options.node })
+      },
+    })
+  }
+
   #runChecked(schemas: MethodSchemas, active: ActiveCall, run: (args: readonly unknown[]) => unknown): unknown {
-    const { node, onResultRefused } = this.#options
     const what = `${active.service}.${active.method}`
     return runChecked({
-      schemas,
+      // The items of a stream are checked one by one.
+      schemas: active.output === undefined ? schemas : { ...schemas, output: undefined },
       args: active.args,
       run: (args) => {
         // A schema may have taken its time.
@@ -248,14 +279,19 @@ export class Handlers implements Dispatcher {
         active.verdict = this.#refusal('INVALID_ARGUMENT', `refuses the arguments of ${what}: ${problem}`)
         return active.verdict
       },
-      disown: (problem) => {
-        const message = `the result of ${what} on '${node}' does not conform to its contract: ${problem}`
-        const remote = { name: 'ContractError', message }
-        active.verdict = new RpcError('REMOTE', message, { executed: 'yes', node, remote })
-        onResultRefused?.(active.verdict)
-        return active.verdict
-      },
+      disown: (problem) => this.#disown(active, 'the result', problem),
     })
+  }
+
+  /** The handler's fault, whoever called. */
+  #disown(active: ActiveCall, what: string, problem: string): RpcError {
+    const { node, onResultRefused } = this.#options
+    const method = `${active.service}.${active.method}`
+    const message = `${what} of ${method} on '${node}' does not conform to its contract: ${problem}`
+    const remote = { name: 'ContractError', message }
+    active.verdict = new RpcError('REMOTE', message, { executed: 'yes', node, remote })
+    onResultRefused?.(active.verdict)
+    return active.verdict
   }
 
   #failure(call: IncomingCall, active: ActiveCall, thrown: unknown): Outcome {
@@ -304,6 +340,18 @@ export class Handlers implements Dispatcher {
       )
     }
   }
+}
+
+/** What is wrong with calling the method in this way, as the middle of a sentence. */
+function kindProblem(
+  entry: Entry,
+  { service, method, output }: IncomingCall,
+  handler: AnyFunction,
+): string | undefined {
+  const isStream = entry.streams === undefined ? isGenerator(handler) : entry.streams.has(method)
+  if (isStream && output === undefined) return `answers ${service}.${method} with a stream: call it with streamCb`
+  if (entry.streams === undefined || isStream || output === undefined) return undefined
+  return `answers ${service}.${method} with a value, its contract says: it is no stream`
 }
 
 function invalid(message: string): ShoalError {

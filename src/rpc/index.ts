@@ -1,12 +1,21 @@
 /** The door of rpc: calling other nodes, and being called. */
 
 export type { CallContext, MiddlewareContext } from './active-call.js'
-export type { CallCbOptions, CallOptions, ModuleCallOptions, RemoteOptions, RetryOptions } from './call-options.js'
+export type {
+  CallCbOptions,
+  CallOptions,
+  ModuleCallOptions,
+  RemoteOptions,
+  RetryOptions,
+  StreamCbOptions,
+  StreamOptions,
+} from './call-options.js'
 export type { ServiceRef } from './call-plan.js'
 export type { NodeResult } from './caller.js'
 export {
   type Contract,
   contractSchemas,
+  contractStreams,
   defineService,
   isContract,
   type Methods,
@@ -23,4 +32,5 @@ export type { Middleware } from './middleware.js'
 export type { OutgoingContext, OutgoingMiddleware } from './outgoing-layers.js'
 export { Rpc, type RpcOptions, type RpcStats } from './rpc.js'
 export type { StandardSchemaV1 } from './standard-schema.js'
+export { type Stream, type StreamMethodOptions, stream } from './stream-method.js'
 export type { AnyApi, ApiStub, ContractStub, StubOptions } from './stub.js'

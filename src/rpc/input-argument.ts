@@ -2,7 +2,10 @@
  * An argument that is a stream: which of a call's arguments it is, and that it is read once. Nothing of it is drawn
  * before the handler asks for an item, so a call that was refused elsewhere can still be made here.
  */
+import { RpcError } from '../errors.js'
+import type { CallRequest } from './call.js'
 import { invalidArgument } from './call-options.js'
+import { messageOf } from './names.js'
 
 /** Its place travels in one byte. */
 const INDEX_MAX = 255
@@ -34,6 +37,16 @@ export function findInput(args: readonly unknown[]): InputArgument | undefined {
       return given[Symbol.asyncIterator]()
     },
   }
+}
+
+/** What becomes of a call whose own stream fails. */
+export function inputFailure(
+  { node, request, hasBegun }: { readonly node: string; readonly request: CallRequest; readonly hasBegun: boolean },
+  error: unknown,
+): RpcError {
+  const why = messageOf(error, 'it threw no error')
+  const message = `the stream among the arguments of ${request.service}.${request.method} failed: ${why}`
+  return new RpcError('CANCELLED', message, { executed: hasBegun ? 'yes' : 'maybe', node, cause: error })
 }
 
 /** True for what `for await` reads as a stream: async generators, Node's and the web's readable streams. */

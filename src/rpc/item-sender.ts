@@ -80,15 +80,17 @@ export class ItemSender implements ItemSink {
     try {
       payload = codec.encode(item, 'item')
     } catch (error) {
-      const message = messageOf(error, 'an item cannot be sent')
-      if (error instanceof ValueError && error.tooLarge) throw tooLarge(message)
-      throw new RpcError('REMOTE', message, { executed: 'yes', remote: { name: 'ValueError', message } })
+      throw itemError(error)
     }
     if (announcedLength(payload.length) <= frameBytesMax) return payload
-    throw tooLarge(`an item takes ${payload.length} bytes, the other side reads ${frameBytesMax}`)
+    const message = `an item takes ${payload.length} bytes, the other side reads ${frameBytesMax}`
+    throw new RpcError('TOO_LARGE', message, { executed: 'yes' })
   }
 }
 
-function tooLarge(message: string): RpcError {
-  return new RpcError('TOO_LARGE', message, { executed: 'yes' })
+/** Why an item cannot be sent, from what its codec threw. */
+export function itemError(error: unknown): RpcError {
+  const message = messageOf(error, 'an item cannot be sent')
+  if (error instanceof ValueError && error.tooLarge) return new RpcError('TOO_LARGE', message, { executed: 'yes' })
+  return new RpcError('REMOTE', message, { executed: 'yes', remote: { name: 'ValueError', message } })
 }

@@ -9,6 +9,7 @@ import type { Attempt, CallRequest, CancelReason, Dispatcher, IncomingCall, Outc
 import { DeadlineSweep, type Expiring } from './deadline-sweep.js'
 import { NO_HEADERS } from './envelope.js'
 import { LocalCopy } from './local-copy.js'
+import { LocalStreams } from './local-streams.js'
 
 /** How values pass between caller and handler of one process. */
 export type LocalPassing = 'reference' | 'clone'
@@ -46,6 +47,7 @@ export class LocalAttempt {
       return Promise.reject(error)
     }
     if (request.cast) return this.#cast(call)
+    if (request.stream === true || request.input !== undefined) return this.#streamed(request, call)
     return new Promise((resolve, reject) => {
       const running = new RunningCall(request, this.#options.node, (settled) => {
         this.#release(running)
@@ -53,8 +55,7 @@ export class LocalAttempt {
         if (outcome.ok) resolve(outcome.value)
         else reject(outcome.error)
       })
-      const stop = this.#options.dispatcher.dispatch(call, (outcome) => running.settle(outcome))
-      if (stop !== undefined) this.#watch(running, stop)
+      this.#dispatch(running, call)
     })
   }
 
@@ -67,6 +68,34 @@ export class LocalAttempt {
   close(): void {
     this.#closed = true
     for (const running of this.#deadlines.stop()) running.close()
+  }
+
+  /** As any call, with streams between the two sides. */
+  #streamed(request: CallRequest, call: IncomingCall): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const streams = new LocalStreams(request, {
+        node: this.#options.node,
+        copy: this.#copy,
+        onBegun: () => {
+          running.hasBegun = true
+          resolve(streams.output)
+        },
+        onInputFailed: (error) => running.fail(error),
+      })
+      const running = new RunningCall(request, this.#options.node, (settled) => {
+        this.#release(running)
+        const outcome = this.#copy?.outcome(request, settled) ?? settled
+        streams.end(outcome.ok ? undefined : outcome.error)
+        if (outcome.ok) resolve(request.stream === true ? streams.output : outcome.value)
+        else reject(outcome.error)
+      })
+      this.#dispatch(running, { ...call, args: streams.args(call.args), output: streams.sink })
+    })
+  }
+
+  #dispatch(running: RunningCall, call: IncomingCall): void {
+    const stop = this.#options.dispatcher.dispatch(call, (outcome) => running.settle(outcome))
+    if (stop !== undefined) this.#watch(running, stop)
   }
 
   /** From the moment it is clear that the handler takes its time. */
@@ -150,6 +179,8 @@ class RunningCall implements Stoppable {
   readonly deadlineAt: number
   readonly request: CallRequest
   stop: ((reason: CancelReason) => void) | undefined
+  /** Its stream has given an item. */
+  hasBegun = false
   readonly #node: string
   readonly #done: (outcome: Outcome) => void
   #settled = false
@@ -179,10 +210,16 @@ class RunningCall implements Stoppable {
     this.#end('caller-lost', 'CLOSED', 'still ran when its node was closed')
   }
 
+  /** For a failure of the caller's own stream. */
+  fail(error: RpcError): void {
+    this.settle({ ok: false, error })
+    this.stop?.('cancelled')
+  }
+
   #end(reason: CancelReason, code: RpcError['code'], what: string): void {
     const { service, method, signal } = this.request
     const fields = {
-      executed: 'maybe',
+      executed: this.hasBegun ? 'yes' : 'maybe',
       node: this.#node,
       cause: reason === 'cancelled' ? signal?.reason : undefined,
     } as const

@@ -5,6 +5,7 @@
 import { type CallErrorCode, type RemoteFailure, RpcError } from '../errors.js'
 import type { CallRequest, Outcome } from './call.js'
 import { FRAME_BYTES_MAX } from './frame.js'
+import { itemError } from './item-sender.js'
 import { messageOf } from './names.js'
 import { PlainCodec } from './plain-codec.js'
 import { remoteFailureFromPayload, remoteFailureToPayload } from './remote-payload.js'
@@ -29,6 +30,16 @@ export class LocalCopy {
     }
   }
 
+  /** An item of a stream, and the bytes that it takes. Throws as the network's writing end does. */
+  item(item: unknown): { readonly value: unknown; readonly bytes: number } {
+    try {
+      const bytes = this.#bytes(item, 'item')
+      return { value: this.#codec.decode(bytes), bytes: bytes.length }
+    } catch (error) {
+      throw itemError(error)
+    }
+  }
+
   /** A result that cannot be copied becomes a failure, executed. */
   outcome(request: CallRequest, outcome: Outcome): Outcome {
     if (!outcome.ok) return this.#failure(outcome.error)
@@ -43,8 +54,12 @@ export class LocalCopy {
   }
 
   #copy(value: unknown, root: string): unknown {
+    return this.#codec.decode(this.#bytes(value, root))
+  }
+
+  #bytes(value: unknown, root: string): Uint8Array {
     const bytes = this.#codec.encode(value, root)
-    if (bytes.length <= FRAME_BYTES_MAX) return this.#codec.decode(bytes)
+    if (bytes.length <= FRAME_BYTES_MAX) return bytes
     const message = `${root} takes ${bytes.length} bytes, the limit is ${FRAME_BYTES_MAX}`
     throw new ValueError(message, { tooLarge: true })
   }

@@ -37,36 +37,36 @@ export interface Method<
   }
 }
 
-type Schema = StandardSchemaV1 | undefined
-type ListSchema = StandardSchemaV1<readonly unknown[], readonly unknown[]> | undefined
+export type Schema = StandardSchemaV1 | undefined
+export type ListSchema = StandardSchemaV1<readonly unknown[], readonly unknown[]> | undefined
 
 /** `input` is the schema of the only argument, `args` that of the list of all arguments, `output` that of the result. */
-interface SchemaOptions<Input, Args, Output> extends MethodOptions {
+export interface SchemaOptions<Input, Args, Output> extends MethodOptions {
   readonly input?: Input
   readonly args?: Args
   readonly output?: Output
 }
 
 /** With both types and schemas, the schemas have to agree with the types. */
-type TypedOptions<Args extends readonly unknown[], Result> = SchemaOptions<
+export type TypedOptions<Args extends readonly unknown[], Result> = SchemaOptions<
   StandardSchemaV1<Args[0]> | undefined,
   StandardSchemaV1<Args> | undefined,
   StandardSchemaV1<Result> | undefined
 >
 
 type One<Value> = undefined extends Value ? [input?: Value] : [input: Value]
-type GivenArgs<Input, Args> = Input extends StandardSchemaV1
+export type GivenArgs<Input, Args> = Input extends StandardSchemaV1
   ? One<SchemaInput<Input>>
   : Args extends StandardSchemaV1<infer List extends readonly unknown[], readonly unknown[]>
     ? List
     : []
-type HandledArgs<Input, Args> = Input extends StandardSchemaV1
+export type HandledArgs<Input, Args> = Input extends StandardSchemaV1
   ? [input: SchemaOutput<Input>]
   : Args extends StandardSchemaV1<readonly unknown[], infer List extends readonly unknown[]>
     ? List
     : []
-type GivenResult<Output, None = void> = Output extends StandardSchemaV1 ? SchemaOutput<Output> : None
-type HandledResult<Output, None = void> = Output extends StandardSchemaV1 ? SchemaInput<Output> : None
+export type GivenResult<Output, None = void> = Output extends StandardSchemaV1 ? SchemaOutput<Output> : None
+export type HandledResult<Output, None = void> = Output extends StandardSchemaV1 ? SchemaInput<Output> : None
 
 /**
  * Describes a method: `method<[id: string], User | null>({ idempotent: true, timeout: 2_000 })`, or by schemas
@@ -93,7 +93,12 @@ export function method(options: SchemaOptions<Schema, Schema, Schema> = {}): Met
   return Object.freeze({ kind: 'method', idempotent, timeout, ...(schemas === undefined ? {} : { schemas }) })
 }
 
-function resolveSchemas({ input, args, output }: SchemaOptions<Schema, Schema, Schema>): MethodSchemas | undefined {
+/** Throws INVALID_ARGUMENT. */
+export function resolveSchemas({
+  input,
+  args,
+  output,
+}: SchemaOptions<Schema, Schema, Schema>): MethodSchemas | undefined {
   if (input === undefined && args === undefined && output === undefined) return undefined
   for (const [name, schema] of Object.entries({ input, args, output })) {
     const problem = schema === undefined ? undefined : schemaProblem(schema)

@@ -11,17 +11,16 @@ const SLAB_BYTES_MIN = 4_096
 /** A slab that grew past this is not kept. */
 const SLAB_BYTES_KEPT_MAX = 262_144
 
-/** With its pieces the slab is kept. */
-const BULK_BYTES_PER_SLAB = 2 * PIECE_BYTES
+/** A slab that holds so much takes no further piece: what is written next waits for one of them at most. */
+const BULK_BYTES_PER_SLAB = PIECE_BYTES
 /** Above it no further item of a stream is asked for, whatever its credit. */
 const ITEM_BYTES_WAITING_MAX = 262_144
 
 export class Outbox {
-  readonly #slab = new ByteWriter(SLAB_BYTES_MIN)
   readonly #bulk = new BulkQueue()
   #waiting: (() => void)[] = []
   /** Where a frame's body goes, between `openFrame` and `closeFrame`. */
-  writer: ByteWriter = this.#slab
+  readonly writer: ByteWriter = new ByteWriter(SLAB_BYTES_MIN)
   /** Counts the slabs that left: what was written under an earlier number has gone to the socket. */
   epoch = 0
   /** Whether long frames leave in pieces; not before the peer said that it can read them. */
@@ -30,7 +29,7 @@ export class Outbox {
   holdsItems = false
 
   get pendingBytes(): number {
-    return this.#slab.length
+    return this.writer.length
   }
 
   /** Of long frames and items that wait for their turn. */
@@ -44,38 +43,49 @@ export class Outbox {
 
   /** Begins a frame of about `bodyBytes` and returns its mark. */
   openFrame(kind: number, id: number, bodyBytes: number): number {
-    // A frame of its own buffer: what is long is copied once only.
-    if (bodyBytes > PIECE_BYTES && this.cutsPieces) this.writer = new ByteWriter(PREAMBLE_BYTES + bodyBytes)
     const { writer } = this
     const mark = writer.length
-    writer.reserve(PREAMBLE_BYTES + bodyBytes)
+    writer.reserve(PREAMBLE_BYTES + Math.min(bodyBytes, PIECE_BYTES))
     writer.length += LENGTH_BYTES
     writer.u8(kind)
     writer.u32(id)
     return mark
   }
 
-  /** Ends the frame. Returns the message that waits when it leaves in pieces. */
-  closeFrame(mark: number): BulkMessage | undefined {
-    const { writer } = this
-    if (writer === this.#slab) {
-      writer.setU32(mark, writer.length - mark - LENGTH_BYTES)
-      return undefined
-    }
-    this.writer = this.#slab
-    const kind = writer.bytes[LENGTH_BYTES] ?? 0
-    return this.#bulk.push(kind, readU32(writer.bytes, LENGTH_BYTES + 1), writer.bytes.subarray(PREAMBLE_BYTES, writer.length))
+  closeFrame(mark: number): void {
+    this.writer.setU32(mark, this.writer.length - mark - LENGTH_BYTES)
   }
 
-  /** Whether the frame that is open will wait for its turn. */
-  isLongFrame(): boolean {
-    return this.writer !== this.#slab
+  /** Whether a body of this length leaves in pieces, and later than what is written after it. */
+  isLong(bodyBytes: number): boolean {
+    return bodyBytes > PIECE_BYTES && this.cutsPieces
+  }
+
+  /**
+   * Ends the frame at `mark` with a payload after what was written of it. A long one waits for its turn: it is returned.
+   * The payload is copied.
+   */
+  closeWith(mark: number, payload: Uint8Array): BulkMessage | undefined {
+    const { writer } = this
+    if (!this.isLong(payload.length)) {
+      writer.raw(payload)
+      this.closeFrame(mark)
+      return undefined
+    }
+    const head = writer.bytes.subarray(mark + PREAMBLE_BYTES, writer.length)
+    const first = new Uint8Array(PIECE_BYTES)
+    first.set(head)
+    const rest = PIECE_BYTES - head.length
+    first.set(payload.subarray(0, rest), head.length)
+    writer.length = mark
+    const id = readU32(writer.bytes, mark + LENGTH_BYTES + 1)
+    return this.#bulk.push(writer.bytes[mark + LENGTH_BYTES] ?? 0, id, [first, ...cut(payload.subarray(rest))])
   }
 
   /** A frame of a stream, in order with the others of its call and behind what does not belong to streams. */
   streamFrame(kind: number, id: number, body: Uint8Array): void {
-    if (this.holdsItems || (body.length > PIECE_BYTES && this.cutsPieces) || this.#bulk.has(id)) {
-      this.#bulk.push(kind, id, new Uint8Array(body))
+    if (this.holdsItems || this.isLong(body.length) || this.#bulk.has(id)) {
+      this.#bulk.push(kind, id, this.cutsPieces ? cut(body) : [new Uint8Array(body)])
       return
     }
     const mark = this.openFrame(kind, id, body.length)
@@ -122,7 +132,7 @@ export class Outbox {
    * long: a few bytes must not pin a whole slab.
    */
   take(copied: boolean): Uint8Array {
-    const writer = this.#slab
+    const writer = this.writer
     const slab = writer.bytes.subarray(0, writer.length)
     this.epoch++
     writer.length = 0
@@ -131,22 +141,33 @@ export class Outbox {
 
   /** After the write of what `take` gave: whether the socket is done with it, and the slab free. */
   slabReturned(free: boolean): void {
-    const writer = this.#slab
+    const writer = this.writer
     const size = writer.bytes.length
     if (!free || size > SLAB_BYTES_KEPT_MAX)
       writer.bytes = new Uint8Array(size > SLAB_BYTES_KEPT_MAX ? SLAB_BYTES_MIN : size)
   }
 
-  readonly #hasRoom = (): boolean => this.#slab.length < BULK_BYTES_PER_SLAB
+  readonly #hasRoom = (): boolean => this.writer.length < BULK_BYTES_PER_SLAB
 
-  readonly #writePiece = ({ kind, id, body, isSent }: BulkMessage, start: number, end: number): void => {
-    const slab = this.#slab
-    slab.reserve(PREAMBLE_BYTES + end - start)
-    slab.u32(HEAD_BYTES + end - start)
-    slab.u8(isSent ? kind : kind | MORE_FLAG)
-    slab.u32(id)
-    slab.raw(body.subarray(start, end))
+  readonly #writePiece = ({ kind, id, isSent }: BulkMessage, piece: Uint8Array): void => {
+    const { writer } = this
+    writer.reserve(PREAMBLE_BYTES + piece.length)
+    writer.u32(HEAD_BYTES + piece.length)
+    writer.u8(isSent ? kind : kind | MORE_FLAG)
+    writer.u32(id)
+    writer.raw(piece)
   }
+}
+
+/** Copies of the parts in which a body travels; one for an empty body. */
+function cut(body: Uint8Array): Uint8Array[] {
+  const pieces: Uint8Array[] = []
+  let at = 0
+  do {
+    pieces.push(new Uint8Array(body.subarray(at, at + PIECE_BYTES)))
+    at += PIECE_BYTES
+  } while (at < body.length)
+  return pieces
 }
 
 /** The least length that a frame with a body of this size announces. */

@@ -18,11 +18,17 @@ export interface ReassemblyOptions {
 /** Of one connection, at once; a sender keeps to a quarter. */
 export const PARTIAL_MESSAGES_MAX = 16
 
+/** A message so far: the first `length` bytes of a buffer that grows. */
 interface Partial {
   readonly id: number
-  readonly pieces: Uint8Array[]
-  bytes: number
+  buffer: Uint8Array
+  length: number
 }
+
+/** Of a new buffer. */
+const BUFFER_BYTES_MIN = 262_144
+/** The buffer of the last message is used again for the next one, if it comes soon: fresh memory costs more than copying. */
+const SPARE_MS = 5_000
 
 /** Kind and id as one number. */
 const ID_SPAN = 0x1_0000_0000
@@ -30,6 +36,8 @@ const ID_SPAN = 0x1_0000_0000
 export class Reassembly {
   readonly #options: ReassemblyOptions
   readonly #partials = new Map<number, Partial>()
+  #spare: Uint8Array | undefined
+  #spareUntil: number | undefined
 
   constructor(options: ReassemblyOptions) {
     this.#options = options
@@ -44,7 +52,12 @@ export class Reassembly {
    * A frame as it comes: gives the body of a message that is whole by it, `undefined` while there is more to come, or for
    * a piece that nobody `wants`.
    */
-  handle(kind: number, id: number, body: Span, wants: (kind: number, id: number) => boolean): Span | PieceFault | undefined {
+  handle(
+    kind: number,
+    id: number,
+    body: Span,
+    wants: (kind: number, id: number) => boolean,
+  ): Span | PieceFault | undefined {
     if (kind < MORE_FLAG) return this.#finish(kind, id, body)
     const bare = kind & ~MORE_FLAG
     return wants(bare, id) ? this.#add(bare, id, body) : undefined
@@ -57,33 +70,34 @@ export class Reassembly {
     let partial = this.#partials.get(key)
     if (partial === undefined) {
       if (this.#partials.size >= PARTIAL_MESSAGES_MAX) return 'too-many-messages'
-      partial = { id, pieces: [], bytes: 0 }
+      partial = { id, buffer: this.#spare ?? new Uint8Array(BUFFER_BYTES_MIN), length: 0 }
+      this.#spare = undefined
       this.#partials.set(key, partial)
     }
-    if (HEAD_BYTES + partial.bytes + length > this.#options.frameBytesMax) return 'message-too-large'
+    if (HEAD_BYTES + partial.length + length > this.#options.frameBytesMax) return 'message-too-large'
     if (!this.#options.budget.tryTake(length)) return 'too-many-bytes-held'
-    partial.bytes += length
-    // A copy: the buffer is read into again. `slice` of a Buffer would be none.
-    partial.pieces.push(new Uint8Array(body.bytes.subarray(body.start, body.end)))
+    append(partial, body)
     return undefined
   }
 
-  /** The whole message, given the frame that ends it; that frame's own body when no piece came before. */
+  /** The whole message, given the frame that ends it; that frame's own body when no piece came before. Valid until the next one. */
   #finish(kind: number, id: number, body: Span): Span | PieceFault {
     const key = kind * ID_SPAN + id
     const partial = this.#partials.get(key)
     if (partial === undefined) return body
-    const length = partial.bytes + body.end - body.start
-    if (HEAD_BYTES + length > this.#options.frameBytesMax) return 'message-too-large'
+    if (HEAD_BYTES + partial.length + body.end - body.start > this.#options.frameBytesMax) return 'message-too-large'
     this.#forget(key, partial)
-    const bytes = new Uint8Array(length)
-    let at = 0
-    for (const piece of partial.pieces) {
-      bytes.set(piece, at)
-      at += piece.length
-    }
-    bytes.set(body.bytes.subarray(body.start, body.end), at)
-    return { bytes, start: 0, end: length }
+    append(partial, body)
+    this.#spare = partial.buffer
+    this.#spareUntil = undefined
+    return { bytes: partial.buffer, start: 0, end: partial.length }
+  }
+
+  /** Gives back the memory of the last message when no other came for a while. */
+  sweep(now: number): void {
+    if (this.#spare === undefined) return
+    this.#spareUntil ??= now + SPARE_MS
+    if (now >= this.#spareUntil) this.#spare = undefined
   }
 
   /** Forgets what came of this call. */
@@ -95,10 +109,22 @@ export class Reassembly {
   /** The connection is gone. */
   clear(): void {
     for (const [key, partial] of this.#partials) this.#forget(key, partial)
+    this.#spare = undefined
   }
 
   #forget(key: number, partial: Partial): void {
     this.#partials.delete(key)
-    this.#options.budget.give(partial.bytes)
+    this.#options.budget.give(partial.length)
   }
+}
+
+function append(partial: Partial, { bytes, start, end }: Span): void {
+  const length = partial.length + end - start
+  if (length > partial.buffer.length) {
+    const grown = new Uint8Array(Math.max(length, 2 * partial.buffer.length))
+    grown.set(partial.buffer.subarray(0, partial.length))
+    partial.buffer = grown
+  }
+  partial.buffer.set(bytes.subarray(start, end), partial.length)
+  partial.length = length
 }

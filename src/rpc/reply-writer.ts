@@ -37,8 +37,7 @@ export class ReplyWriter {
     const payload = remote === undefined ? EMPTY_BYTES : remoteFailureToPayload(this.#codec, remote, room)
     const mark = this.#outbox.openFrame(FrameKind.error, id, payload.length)
     encodeErrorHead(this.#outbox.writer, head)
-    this.#outbox.writer.raw(payload)
-    this.#outbox.closeFrame(mark)
+    this.#outbox.closeWith(mark, payload)
   }
 
   #result(id: number, value: unknown): void {
@@ -54,8 +53,7 @@ export class ReplyWriter {
       return
     }
     const mark = this.#outbox.openFrame(FrameKind.reply, id, payload.length)
-    this.#outbox.writer.raw(payload)
-    this.#outbox.closeFrame(mark)
+    this.#outbox.closeWith(mark, payload)
   }
 
   #unsendable(id: number, error: unknown): void {

@@ -61,7 +61,7 @@ export function writeRequest({
   const known = methods.tryGet(request)
   const mark = outbox.openFrame(FrameKind.request, call.id, HEAD_BYTES_MAX + payload.length)
   // A long request is overtaken by others, which could not use a number that it brings.
-  const methodId = known ?? (outbox.isLongFrame() ? INLINE_METHOD : methods.define(request))
+  const methodId = known ?? (outbox.isLong(payload.length) ? INLINE_METHOD : methods.define(request))
   call.epoch = outbox.epoch
   call.bodyAt = outbox.writer.length
   encodeRequestHead(outbox.writer, {
@@ -74,8 +74,7 @@ export function writeRequest({
     stream,
     inputAt: request.input?.at,
   })
-  outbox.writer.raw(payload)
-  call.message = outbox.closeFrame(mark)
+  call.message = outbox.closeWith(mark, payload)
 }
 
 function isTooLong(name: string): boolean {

@@ -6,24 +6,30 @@ import { formatHostPort, type HostPort } from '../address.js'
 import { monotonicMs } from '../clock.js'
 import { RpcError } from '../errors.js'
 import type { Random } from '../random.js'
+import { ByteBudget } from './byte-budget.js'
 import type { Attempt } from './call.js'
 import {
   type CallCbOptions,
   type CallOptions,
+  checkItemTimeout,
   type ModuleCallOptions,
   type RemoteOptions,
   type RetryOptions,
   resolveRetry,
+  type StreamCbOptions,
 } from './call-options.js'
 import type { CallSpec, ServiceRef } from './call-plan.js'
 import { Caller, type NodeResult, promised } from './caller.js'
 import { Circuits } from './circuits.js'
-import type { Contract } from './contract.js'
+import { type Contract, isContract } from './contract.js'
 import { runInCall } from './current-call.js'
 import { CALL_TIMEOUT_MS, REMOTE_TIMEOUT_MS, TIMEOUT_MS_MAX } from './deadline.js'
+import { DeadlineSweep, type Expiring } from './deadline-sweep.js'
 import type { Directory, PeerEvidence } from './directory.js'
 import { Handlers, type HandlersStats, type Provided } from './handlers.js'
-import type { RpcLimits } from './limits.js'
+import { isAsyncIterable } from './input-argument.js'
+import { ItemStream } from './item-stream.js'
+import { type RpcLimits, resolveRpcLimits } from './limits.js'
 import { LocalAttempt, type LocalPassing } from './local-attempt.js'
 import type { Middleware } from './middleware.js'
 import { OutgoingLayers, type OutgoingMiddleware } from './outgoing-layers.js'
@@ -31,6 +37,7 @@ import { Peers, type PeersStats } from './peers.js'
 import { Retrier } from './retry.js'
 import { RetryBudget } from './retry-budget.js'
 import { RpcServer, type RpcServerStats } from './server.js'
+import type { Stream } from './stream-method.js'
 import { type AnyApi, type ApiStub, type ContractStub, makeStub, type StubInvoke, type StubOptions } from './stub.js'
 
 /** So long callers may take to hear that this node goes, and to end their side of the connection. */
@@ -87,6 +94,7 @@ export class Rpc {
   readonly #circuits: Circuits
   readonly #budget: RetryBudget
   readonly #outgoing: OutgoingLayers | undefined
+  readonly #itemDeadlines = new DeadlineSweep<Expiring>(monotonicMs)
   readonly #stubs = new Map<ServiceRef, object>()
   /** Gives up one wait for running calls each. */
   readonly #drains = new Set<() => void>()
@@ -108,19 +116,21 @@ export class Rpc {
       now: monotonicMs,
     })
     const now = monotonicMs
+    const budget = new ByteBudget(resolveRpcLimits(limits).receivedBytesNodeMax)
     this.#circuits = new Circuits()
     this.#budget = new RetryBudget(now())
     this.#peers = new Peers({
       identity: this.#identity,
       random: options.random ?? Math.random,
       limits,
+      budget,
       onEvidence: (target, evidence) => {
         if (evidence !== 'answered') this.#circuits.lost(target, now())
         onEvidence?.(target.node, evidence)
       },
       onOutcome: (service, target, error) => this.#circuits.note(service, target, error, now()),
     })
-    this.#server = new RpcServer({ identity: this.#identity, dispatcher: this.#handlers, limits })
+    this.#server = new RpcServer({ identity: this.#identity, dispatcher: this.#handlers, limits, budget })
     const attempt: Attempt = (candidate, request) =>
       candidate.local && request.forceRemote !== true
         ? this.#local.attempt(candidate, request)
@@ -188,6 +198,21 @@ export class Rpc {
     return this.#retry(spec, retry === true ? {} : retry, CALL_TIMEOUT_MS)
   }
 
+  /**
+   * A method that answers with a stream, on the first instance that takes it. The call is made when the first item is
+   * asked for; another instance is tried, as `executed` allows, until one item has come.
+   */
+  streamCb(
+    service: ServiceRef,
+    method: string,
+    args: readonly unknown[],
+    options?: StreamCbOptions,
+  ): AsyncGenerator<unknown, void, undefined> {
+    const retry = options?.retry
+    const policy = retry === undefined || retry === false ? undefined : retry === true ? {} : retry
+    return this.#stream({ service, method, args, options }, policy)
+  }
+
   /** All running instances in parallel; settled results in node order, `[]` if there are none. */
   callCbAll(
     service: ServiceRef,
@@ -213,7 +238,10 @@ export class Rpc {
   stub<Api extends object = AnyApi>(service: string, options?: StubOptions): ApiStub<Api>
   stub(service: ServiceRef, options?: StubOptions): object
   stub(service: ServiceRef, options?: StubOptions): object {
-    const invoke: StubInvoke = (method, args, given) => this.remote(service, method, args, given)
+    const invoke: StubInvoke = {
+      call: (method, args, given) => this.remote(service, method, args, given),
+      stream: (method, args, given) => this.#stream({ service, method, args, options: given }, given),
+    }
     if (options !== undefined) return makeStub(service, options, invoke)
     const known = this.#stubs.get(service) ?? makeStub(service, {}, invoke)
     if (this.#stubs.size < CACHED_STUBS_MAX) this.#stubs.set(service, known)
@@ -255,10 +283,40 @@ export class Rpc {
 
   async #close(): Promise<void> {
     this.#outgoing?.close()
+    this.#itemDeadlines.stop()
     this.#retrier.close()
     this.#local.close()
     for (const giveUp of this.#drains) giveUp()
     await Promise.all([this.#server.close({ graceMs: CLOSE_GRACE_MS }), this.#peers.close()])
+  }
+
+  #stream(
+    spec: CallSpec & { readonly options: StreamCbOptions | undefined },
+    retry: RetryOptions | undefined,
+  ): AsyncGenerator<unknown, void, undefined> {
+    const { service, method, options } = spec
+    return new ItemStream({
+      name: `${isContract(service) ? service.name : service}.${method}`,
+      signal: options?.signal,
+      itemTimeoutMs: () => checkItemTimeout(options?.itemTimeout ?? streamOf(service, method)?.itemTimeout),
+      now: monotonicMs,
+      deadlines: this.#itemDeadlines,
+      open: (signal) => this.#open(() => this.#openStream({ ...spec, options: { ...options, signal } }, retry)),
+    })
+  }
+
+  async #openStream(spec: CallSpec, retry: RetryOptions | undefined): Promise<AsyncIterator<unknown>> {
+    const policy = retry === undefined ? undefined : resolveRetry(retry)
+    const planned = this.#caller.plan({ ...spec, stream: true }, CALL_TIMEOUT_MS)
+    let source: AsyncIterator<unknown> | undefined
+    // Past the layers around it, which have no business with the items.
+    const answer = await this.#caller.layered(planned, async (plan) => {
+      const opened = policy === undefined ? this.#caller.pass(plan) : this.#retrier.run(plan, policy)
+      source = (await opened) as AsyncIterator<unknown>
+    })
+    if (source !== undefined) return source
+    if (isAsyncIterable(answer)) return answer[Symbol.asyncIterator]()
+    throw new RpcError('CANCELLED', 'a middleware of this node answered without making the call', { executed: 'no' })
   }
 
   #retry(spec: CallSpec, retry: RetryOptions, defaultTimeoutMs: number): Promise<unknown> {
@@ -275,6 +333,11 @@ export class Rpc {
     const message = `node '${this.#identity.node}' is closed, nothing was called`
     return Promise.reject(new RpcError('CLOSED', message, { executed: 'no' }))
   }
+}
+
+function streamOf(service: ServiceRef, method: string): Stream | undefined {
+  const described = isContract(service) ? service.methods[method] : undefined
+  return described?.kind === 'stream' ? described : undefined
 }
 
 function setTimer(callback: () => void, ms: number): () => void {

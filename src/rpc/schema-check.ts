@@ -46,6 +46,14 @@ export function runChecked({ schemas, args, run, refuse, disown }: CheckedMethod
   })
 }
 
+/** An item of a stream as its schema gives it, or a promise of it. Throws, or rejects with, `disown`. */
+export function checkItem(schema: StandardSchemaV1, item: unknown, disown: (problem: string) => Error): unknown {
+  return whenSettled(check(schema, item, 'item'), (verdict) => {
+    if ('problem' in verdict) throw disown(verdict.problem)
+    return verdict.value
+  })
+}
+
 /** What is wrong with a value as a schema; `undefined` when it can be used as one. */
 export function schemaProblem(schema: unknown): string | undefined {
   const standard: unknown =

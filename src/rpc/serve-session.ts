@@ -85,7 +85,14 @@ export class ServeSession implements FrameSink {
     this.#outbox = options.outbox
     this.#reader = new FrameReader(this, Math.min(HELLO_BYTES_MAX, options.frameBytesMax))
     this.#replies = new ReplyWriter(options.outbox, options.codec)
-    const { outbox, codec, counters, onWritten, frameBytesMax, budget = new ByteBudget(Number.POSITIVE_INFINITY) } = options
+    const {
+      outbox,
+      codec,
+      counters,
+      onWritten,
+      frameBytesMax,
+      budget = new ByteBudget(Number.POSITIVE_INFINITY),
+    } = options
     this.#reassembly = new Reassembly({ frameBytesMax, budget })
     const streamsMax = options.streamsMax ?? options.callsMax
     this.#streams = new ServeStreams({ table: { outbox, codec, counters, budget, onWritten }, streamsMax })
@@ -161,6 +168,7 @@ export class ServeSession implements FrameSink {
 
   /** Aborts the calls whose deadline is over. */
   sweep(now: number): void {
+    this.#reassembly.sweep(now)
     for (const call of this.#running.values())
       if (!call.abandoned && call.deadlineAt <= now) this.#abandon(call, 'deadline')
   }

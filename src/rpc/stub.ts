@@ -4,15 +4,15 @@
  * `await`, JSON, string conversion or an inspector looks for. Does not know how a call is made.
  */
 import { ShoalError } from '../errors.js'
-import type { RemoteOptions } from './call-options.js'
+import type { StreamOptions } from './call-options.js'
 import { type ServiceRef, serviceName } from './call-plan.js'
-import { type Contract, isContract, methodNameProblem, type ServiceClient } from './contract.js'
+import { type Contract, contractStreams, isContract, methodNameProblem, type ServiceClient } from './contract.js'
 import { describe } from './names.js'
 
 const CACHED_METHODS_MAX = 1_000
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
-export interface StubOptions extends RemoteOptions {
+export interface StubOptions extends StreamOptions {
   /**
    * The only methods there are; a call while no instance is available then fails at once instead of being retried,
    * unless `retries` says otherwise.
@@ -22,7 +22,7 @@ export interface StubOptions extends RemoteOptions {
 
 /** Options for some calls: `users.$with({ timeout: 500 }).get('42')`. */
 interface WithOptions<Stub> {
-  $with(options: RemoteOptions): Stub
+  $with(options: StreamOptions): Stub
 }
 
 /** Stub of a contract. */
@@ -40,10 +40,13 @@ export interface AnyApi {
   readonly [method: string]: (...args: unknown[]) => unknown
 }
 
-/** Makes the call behind a stub's method; never throws. */
-export type StubInvoke = (method: string, args: readonly unknown[], options: RemoteOptions) => Promise<unknown>
+/** What is behind a stub's methods; never throws. */
+export interface StubInvoke {
+  call(method: string, args: readonly unknown[], options: StreamOptions): Promise<unknown>
+  stream(method: string, args: readonly unknown[], options: StreamOptions): AsyncGenerator<unknown, void, undefined>
+}
 
-type StubMethod = (...args: unknown[]) => Promise<unknown>
+type StubMethod = (...args: unknown[]) => unknown
 type AnyStub = Readonly<Record<string | symbol, unknown>>
 
 /** Makes a stub. Throws INVALID_ARGUMENT for a name that cannot be used. */
@@ -52,28 +55,33 @@ export function makeStub(service: ServiceRef, options: StubOptions, invoke: Stub
   const name = serviceName(service)
   const declared = declare?.map((method) => checkDeclared(name, service, method))
   const known = declared ?? (isContract(service) ? Object.keys(service.methods) : undefined)
-  const defaults: RemoteOptions = declare === undefined ? given : { retries: { unavailable: 0 }, ...given }
-  return known === undefined ? openStub(name, defaults, invoke) : closedStub({ name, known, defaults, invoke })
+  const defaults: StreamOptions = declare === undefined ? given : { retries: { unavailable: 0 }, ...given }
+  if (known === undefined) return openStub(name, defaults, invoke)
+  const streams: ReadonlySet<string> = new Set(isContract(service) ? contractStreams(service) : [])
+  return closedStub({ name, known, streams, defaults, invoke })
 }
 
 interface Closed {
   readonly name: string
   readonly known: readonly string[]
-  readonly defaults: RemoteOptions
+  readonly streams: ReadonlySet<string>
+  readonly defaults: StreamOptions
   readonly invoke: StubInvoke
 }
 
 function closedStub(closed: Closed): AnyStub {
-  const { name, known, defaults, invoke } = closed
+  const { name, known, streams, defaults, invoke } = closed
   const stub = bareStub(name, (options) => closedStub({ ...closed, defaults: { ...defaults, ...options } }))
   for (const method of known) {
-    const call: StubMethod = (...args) => invoke(method, args, defaults)
+    const call: StubMethod = streams.has(method)
+      ? (...args) => invoke.stream(method, args, defaults)
+      : (...args) => invoke.call(method, args, defaults)
     Object.defineProperty(stub, method, { value: call, enumerable: true })
   }
   return Object.freeze(stub)
 }
 
-function openStub(name: string, defaults: RemoteOptions, invoke: StubInvoke): AnyStub {
+function openStub(name: string, defaults: StreamOptions, invoke: StubInvoke): AnyStub {
   const bare = Object.freeze(bareStub(name, (options) => openStub(name, { ...defaults, ...options }, invoke)))
   const methods = new Map<string, StubMethod>()
   return new Proxy(bare, {
@@ -82,7 +90,7 @@ function openStub(name: string, defaults: RemoteOptions, invoke: StubInvoke): An
       const cached = methods.get(key)
       if (cached !== undefined) return cached
       if (methodNameProblem(key) !== undefined) return undefined
-      const call: StubMethod = (...args) => invoke(key, args, defaults)
+      const call: StubMethod = (...args) => invoke.call(key, args, defaults)
       if (methods.size < CACHED_METHODS_MAX) methods.set(key, call)
       return call
     },
@@ -90,7 +98,7 @@ function openStub(name: string, defaults: RemoteOptions, invoke: StubInvoke): An
 }
 
 /** What every stub has, none of it enumerable: JSON and comparison see only methods. */
-function bareStub(name: string, $with: (options: RemoteOptions) => AnyStub): Record<string | symbol, unknown> {
+function bareStub(name: string, $with: (options: StreamOptions) => AnyStub): Record<string | symbol, unknown> {
   const text = `[stub ${name}]`
   return Object.create(null, {
     $with: { value: $with },
