@@ -185,11 +185,12 @@ function printResults({ environment, options, convergence, calls, registry, simu
     const of = (pick: (figures: CallFigures) => number): Summary => summarize(rounds.map(pick))
     const rate = of((f) => f.calls / f.seconds)
     const columns = [of((f) => f.p50), of((f) => f.p99), of((f) => f.p999)].map((s) => figure(s.median))
-    return [name, ...columns, figure(rate.median), `${figure(rate.min)}-${figure(rate.max)}`]
+    const beside = rounds[0]?.mibPerSecond === undefined ? '' : figure(of((f) => f.mibPerSecond ?? 0).median)
+    return [name, ...columns, figure(rate.median), `${figure(rate.min)}-${figure(rate.max)}`, beside]
   })
   if (callRows.length > 0) {
     lines.push('\nCalls of a small object, echoed; latency in microseconds, medians over rounds')
-    lines.push(renderTable(['', 'p50', 'p99', 'p99.9', 'calls/s', 'range'], callRows))
+    lines.push(renderTable(['', 'p50', 'p99', 'p99.9', 'calls/s', 'range', 'MiB/s beside'], callRows))
     lines.push('Closed loops: a stalled callee slows the callers down, so the tail under a fixed load would be worse.')
   }
   lines.push(...(registry?.lines ?? []))

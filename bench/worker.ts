@@ -4,6 +4,9 @@ import { createNode, type ShoalNode } from '../src/index.js'
 import { machineMs } from './lib/clock.js'
 import type { CallFigures, CallRun, Command, Report, Sighting, WorkerOptions } from './lib/protocol.js'
 
+/** With its envelope within the limit. */
+const VALUE_BYTES = 16 * 1_048_576
+
 let node: ShoalNode | undefined
 
 function tell(report: Report): void {
@@ -46,8 +49,46 @@ async function callNow(service: string): Promise<void> {
 
 async function provide(service: string): Promise<number> {
   const calledAt = machineMs()
-  await started().provide(service, { echo: (value: unknown) => value })
+  await started().provide(service, {
+    echo: (value: unknown) => value,
+    size: (value: Uint8Array) => value.length,
+    async *items(count: number, bytes: number) {
+      const item = new Uint8Array(bytes)
+      for (let i = 0; i < count; i++) yield item
+    },
+  })
   return calledAt
+}
+
+/** Moves bytes until it is stopped; gives MiB per second. */
+function startBeside(
+  kind: NonNullable<CallRun['beside']>,
+  service: string,
+  options: { readonly nodes?: readonly string[] },
+): () => Promise<number> {
+  const value = new Uint8Array(VALUE_BYTES)
+  const startedAt = performance.now()
+  let bytes = 0
+  let stopped = false
+  const stream = async (): Promise<void> => {
+    const items = started().streamCb<Uint8Array>(service, 'items', [1_024, 65_536], options)
+    for await (const item of items) {
+      bytes += item.length
+      if (stopped) break
+    }
+  }
+  const call = async (): Promise<void> => {
+    bytes += await started().callCb<number>(service, 'size', [value], options)
+  }
+  const loop = async (): Promise<void> => {
+    while (!stopped) await (kind === 'stream' ? stream() : call())
+  }
+  const running = loop()
+  return async () => {
+    stopped = true
+    await running
+    return bytes / 1_048_576 / ((performance.now() - startedAt) / 1e3)
+  }
 }
 
 async function runCalls({
@@ -57,6 +98,7 @@ async function runCalls({
   durationMs,
   warmupMs,
   payload,
+  beside,
 }: CallRun): Promise<CallFigures> {
   const caller = started()
   const options = target === undefined ? {} : { nodes: [target] }
@@ -81,10 +123,12 @@ async function runCalls({
       histogram.record(Math.max(1, Math.round((endedAt - startedAt) * 1e6)))
     }
   }
+  const stop = beside === undefined ? undefined : startBeside(beside, service, options)
   await Promise.all(Array.from({ length: inFlight }, loop))
+  const moved = stop === undefined ? {} : { mibPerSecond: await stop() }
   const micros = (p: number): number => histogram.percentile(p) / 1e3
   const max = histogram.max / 1e3
-  return { calls, errors, seconds: durationMs / 1e3, p50: micros(50), p99: micros(99), p999: micros(99.9), max }
+  return { calls, errors, seconds: durationMs / 1e3, p50: micros(50), p99: micros(99), p999: micros(99.9), max, ...moved }
 }
 
 async function obey(command: Command): Promise<void> {

@@ -26,6 +26,8 @@ export interface CallRun {
   readonly durationMs: number
   readonly warmupMs: number
   readonly payload: unknown
+  /** What else moves on the same connection, without a pause: streams of 64 MiB, or arguments of nearly 16 MiB. */
+  readonly beside?: 'stream' | 'values'
 }
 
 export interface CallFigures {
@@ -37,6 +39,8 @@ export interface CallFigures {
   readonly p99: number
   readonly p999: number
   readonly max: number
+  /** Of what moved besides. */
+  readonly mibPerSecond?: number
 }
 
 export interface Usage {

@@ -16,6 +16,7 @@ interface Row {
   readonly title: string
   readonly target: 'local' | 'remote'
   readonly inFlight: number
+  readonly beside?: NonNullable<CallRun['beside']>
 }
 
 const ROWS: readonly Row[] = [
@@ -23,6 +24,8 @@ const ROWS: readonly Row[] = [
   { title: 'remote, one at a time', target: 'remote', inFlight: 1 },
   { title: 'remote, 64 in flight', target: 'remote', inFlight: 64 },
   { title: 'remote, 256 in flight', target: 'remote', inFlight: 256 },
+  { title: 'remote, beside a 64 MiB stream', target: 'remote', inFlight: 1, beside: 'stream' },
+  { title: 'remote, beside 16 MiB values', target: 'remote', inFlight: 1, beside: 'values' },
 ]
 const PAYLOAD = { id: 1, name: 'alice', tags: ['a', 'b'], n: 3.14 }
 const WARMUP_MS = 500
@@ -38,7 +41,7 @@ export async function runCalls(program: WorkerProgram, options: CallsOptions, si
     const callee = await cluster.add(['echo-remote'])
     const caller = await cluster.add(['echo-local'])
     for (let round = 0; round < options.rounds; round++) {
-      for (const { title, target, inFlight } of ROWS) {
+      for (const { title, target, inFlight, beside } of ROWS) {
         sink.step(`calls: ${title}`)
         const run: CallRun = {
           service: target === 'local' ? 'echo-local' : 'echo-remote',
@@ -47,6 +50,7 @@ export async function runCalls(program: WorkerProgram, options: CallsOptions, si
           durationMs: options.durationMs,
           warmupMs: WARMUP_MS,
           payload: PAYLOAD,
+          ...(beside === undefined ? {} : { beside }),
         }
         const { figures } = await caller.worker.ask({ kind: 'calls', run }, 'calls')
         sink.record(title, figures)

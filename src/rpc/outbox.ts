@@ -15,9 +15,12 @@ const SLAB_BYTES_KEPT_MAX = 262_144
 const BULK_BYTES_PER_SLAB = PIECE_BYTES
 /** Above it no further item of a stream is asked for, whatever its credit. */
 const ITEM_BYTES_WAITING_MAX = 262_144
+const SPARES_MAX = ITEM_BYTES_WAITING_MAX / PIECE_BYTES
 
 export class Outbox {
   readonly #bulk = new BulkQueue()
+  /** Pieces that have left, to be used again: a stream needs no new memory for each item. */
+  readonly #spares: Uint8Array[] = []
   #waiting: (() => void)[] = []
   /** Where a frame's body goes, between `openFrame` and `closeFrame`. */
   readonly writer: ByteWriter = new ByteWriter(SLAB_BYTES_MIN)
@@ -79,13 +82,13 @@ export class Outbox {
     first.set(payload.subarray(0, rest), head.length)
     writer.length = mark
     const id = readU32(writer.bytes, mark + LENGTH_BYTES + 1)
-    return this.#bulk.push(writer.bytes[mark + LENGTH_BYTES] ?? 0, id, [first, ...cut(payload.subarray(rest))])
+    return this.#bulk.push(writer.bytes[mark + LENGTH_BYTES] ?? 0, id, [first, ...this.#cut(payload.subarray(rest))])
   }
 
   /** A frame of a stream, in order with the others of its call and behind what does not belong to streams. */
   streamFrame(kind: number, id: number, body: Uint8Array): void {
     if (this.holdsItems || this.isLong(body.length) || this.#bulk.has(id)) {
-      this.#bulk.push(kind, id, this.cutsPieces ? cut(body) : [new Uint8Array(body)])
+      this.#bulk.push(kind, id, this.cutsPieces ? this.#cut(body) : [new Uint8Array(body)])
       return
     }
     const mark = this.openFrame(kind, id, body.length)
@@ -156,18 +159,22 @@ export class Outbox {
     writer.u8(isSent ? kind : kind | MORE_FLAG)
     writer.u32(id)
     writer.raw(piece)
+    if (piece.length === PIECE_BYTES && this.#spares.length < SPARES_MAX) this.#spares.push(piece)
   }
-}
 
-/** Copies of the parts in which a body travels; one for an empty body. */
-function cut(body: Uint8Array): Uint8Array[] {
-  const pieces: Uint8Array[] = []
-  let at = 0
-  do {
-    pieces.push(new Uint8Array(body.subarray(at, at + PIECE_BYTES)))
-    at += PIECE_BYTES
-  } while (at < body.length)
-  return pieces
+  /** Copies of the parts in which a body travels; one for an empty body. */
+  #cut(body: Uint8Array): Uint8Array[] {
+    const pieces: Uint8Array[] = []
+    let at = 0
+    do {
+      const part = body.subarray(at, at + PIECE_BYTES)
+      const spare = part.length === PIECE_BYTES ? this.#spares.pop() : undefined
+      spare?.set(part)
+      pieces.push(spare ?? new Uint8Array(part))
+      at += PIECE_BYTES
+    } while (at < body.length)
+    return pieces
+  }
 }
 
 /** The least length that a frame with a body of this size announces. */

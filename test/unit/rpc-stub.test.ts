@@ -3,7 +3,14 @@ import { describe, expect, it } from 'vitest'
 import type { RemoteOptions } from '../../src/rpc/call-options.js'
 import { defineService, isContract } from '../../src/rpc/contract.js'
 import { method } from '../../src/rpc/method.js'
-import { type AnyApi, type ApiStub, type ContractStub, makeStub, type StubOptions } from '../../src/rpc/stub.js'
+import {
+  type AnyApi,
+  type ApiStub,
+  type ContractStub,
+  makeStub,
+  type StubInvoke,
+  type StubOptions,
+} from '../../src/rpc/stub.js'
 
 const Users = defineService(
   'users',
@@ -16,9 +23,15 @@ const Users = defineService(
 
 function recorder() {
   const calls: { method: string; args: readonly unknown[]; options: RemoteOptions }[] = []
-  const invoke = async (methodName: string, args: readonly unknown[], options: RemoteOptions): Promise<unknown> => {
-    calls.push({ method: methodName, args, options })
-    return `${methodName} done`
+  const invoke: StubInvoke = {
+    async call(methodName, args, options) {
+      calls.push({ method: methodName, args, options })
+      return `${methodName} done`
+    },
+    async *stream(methodName, args, options) {
+      calls.push({ method: methodName, args, options })
+      yield `${methodName} item`
+    },
   }
   return { calls, invoke }
 }
