@@ -128,7 +128,16 @@ async function runCalls({
   const moved = stop === undefined ? {} : { mibPerSecond: await stop() }
   const micros = (p: number): number => histogram.percentile(p) / 1e3
   const max = histogram.max / 1e3
-  return { calls, errors, seconds: durationMs / 1e3, p50: micros(50), p99: micros(99), p999: micros(99.9), max, ...moved }
+  return {
+    calls,
+    errors,
+    seconds: durationMs / 1e3,
+    p50: micros(50),
+    p99: micros(99),
+    p999: micros(99.9),
+    max,
+    ...moved,
+  }
 }
 
 async function obey(command: Command): Promise<void> {

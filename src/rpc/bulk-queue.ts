@@ -3,7 +3,9 @@
  * for each call and in order within it, and leave in turns of one piece while the socket takes them. Knows nothing of
  * sockets; the outbox asks for as much as it can send.
  */
-import { PIECE_BYTES } from './frame.js'
+
+/** Longer bodies travel in pieces of this many bytes, so that other frames come in between. */
+export const PIECE_BYTES = 65_536
 
 export interface BulkMessage {
   readonly kind: number

@@ -3,8 +3,9 @@
  * which is drawn once the callee asks for it.
  */
 import { RpcError } from '../errors.js'
-import type { Credit } from './envelope.js'
-import { Feature, FrameKind } from './frame.js'
+import type { Credit } from './credit.js'
+import { Feature } from './features.js'
+import { FrameKind } from './frame.js'
 import type { Span } from './frame-reader.js'
 import { inputFailure } from './input-argument.js'
 import { ItemPump } from './item-pump.js'

@@ -6,6 +6,7 @@
 import type { CallErrorCode, Executed } from '../errors.js'
 import { ByteReader } from './byte-reader.js'
 import { type ByteWriter, TEXT_BYTES_MAX } from './byte-writer.js'
+import { type Credit, encodeCredit, readCredit } from './credit.js'
 import { errorCodeFromWire, errorCodeToWire, executedFromWire, executedToWire } from './error-codes.js'
 import type { Span } from './frame-reader.js'
 import { type MethodName, NAME_BYTES_MAX } from './method-table.js'
@@ -41,13 +42,6 @@ export interface RequestHead {
   readonly inputAt?: number | undefined
 }
 
-/** How much the other side of a stream may send, on top of what it may already. */
-export interface Credit {
-  readonly items: number
-  /** The last item may go past it. */
-  readonly bytes: number
-}
-
 /** Writes everything of a request up to its payload. */
 export function encodeRequestHead(writer: ByteWriter, head: RequestHead): void {
   const hasHeaders = head.headers !== NO_HEADERS
@@ -79,7 +73,7 @@ export function decodeRequestHead(body: Span): { readonly head: RequestHead; rea
         ? undefined
         : { service: reader.text(NAME_BYTES_MAX), method: reader.text(NAME_BYTES_MAX) },
     headers: (flags & FLAG_HEADERS) === 0 ? NO_HEADERS : decodeHeaders(reader),
-    stream: (flags & FLAG_STREAM) === 0 ? undefined : { items: reader.u32(), bytes: reader.u32() },
+    stream: (flags & FLAG_STREAM) === 0 ? undefined : readCredit(reader),
     inputAt: (flags & FLAG_INPUT) === 0 ? undefined : reader.u8(),
   }
   return reader.failed ? undefined : { head, payloadAt: reader.at }
@@ -126,17 +120,6 @@ export function decodeGoingAway(body: Span): number | undefined {
   const reader = new ByteReader(body)
   const lastAcceptedId = reader.u32()
   return reader.failed ? undefined : lastAcceptedId
-}
-
-export function encodeCredit(writer: ByteWriter, { items, bytes }: Credit): void {
-  writer.u32(items)
-  writer.u32(bytes)
-}
-
-export function decodeCredit(body: Span): Credit | undefined {
-  const reader = new ByteReader(body)
-  const credit = { items: reader.u32(), bytes: reader.u32() }
-  return reader.failed ? undefined : credit
 }
 
 function encodeHeaders(writer: ByteWriter, headers: Readonly<Record<string, string>>): void {

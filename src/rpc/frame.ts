@@ -25,17 +25,6 @@ export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind]
 /** Set on the kind of a frame that is a piece of a message: its body goes on in the next frame of this kind and id. */
 export const MORE_FLAG = 0x80
 
-/** What a peer can do besides, as bits of its hello or welcome. Unknown ones are ignored. */
-export const Feature = {
-  /** Reads messages in pieces. */
-  pieces: 1,
-  /** Serves and calls streams. */
-  streams: 2,
-} as const
-
-/** All that this version can do. */
-export const OWN_FEATURES: number = Feature.pieces | Feature.streams
-
 /** The length field itself. */
 export const LENGTH_BYTES = 4
 /** Kind and call id: the least that a length can announce. */
@@ -44,10 +33,6 @@ export const PREAMBLE_BYTES: number = LENGTH_BYTES + HEAD_BYTES
 
 /** Default cap on the announced length of any frame, and of a message in pieces: a value of 16 MiB and its envelope. */
 export const FRAME_BYTES_MAX = 16_842_752
-/** Longer bodies travel in pieces of this many bytes, so that other frames come in between. */
-export const PIECE_BYTES = 65_536
-/** The least that a piece may hold unless it is the last: what is kept of each costs some memory besides. */
-export const PIECE_BYTES_MIN = 1_024
 /** Cap on the first frame of a connection, when nothing is known of the peer. */
 export const HELLO_BYTES_MAX = 4_096
 

@@ -4,7 +4,7 @@
  */
 import { RpcError } from '../errors.js'
 import type { ItemSink } from './call.js'
-import type { Credit } from './envelope.js'
+import type { Credit } from './credit.js'
 import { FrameKind } from './frame.js'
 import { messageOf } from './names.js'
 import { announcedLength, type Outbox } from './outbox.js'

@@ -76,6 +76,7 @@ export class LocalAttempt {
       const streams = new LocalStreams(request, {
         node: this.#options.node,
         copy: this.#copy,
+        nextTurn,
         onBegun: () => {
           running.hasBegun = true
           resolve(streams.output)
@@ -167,6 +168,10 @@ export class LocalAttempt {
       cause: signal.reason,
     })
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 interface Stoppable extends Expiring {

@@ -5,11 +5,14 @@
 import type { RpcError } from '../errors.js'
 import { ByteBudget } from './byte-budget.js'
 import type { CallRequest, ItemSink } from './call.js'
-import type { Credit } from './envelope.js'
+import type { Credit } from './credit.js'
 import { inputFailure } from './input-argument.js'
 import { ItemPump } from './item-pump.js'
 import type { LocalCopy } from './local-copy.js'
 import { ReceivedItems, windowFor } from './received-items.js'
+
+/** So many items in a row, then whatever else waits in this process gets its turn. */
+const ITEMS_PER_TURN = 128
 
 /** Neither comes from the network. */
 const UNBOUNDED = new ByteBudget(Number.POSITIVE_INFINITY)
@@ -18,6 +21,8 @@ export interface LocalStreamsOptions {
   readonly node: string
   /** Absent when values pass by reference. */
   readonly copy: LocalCopy | undefined
+  /** Resolves after what already waits in this process. */
+  readonly nextTurn: () => Promise<void>
   /** The handler gave its first item. */
   readonly onBegun: () => void
   readonly onInputFailed: (error: RpcError) => void
@@ -34,17 +39,17 @@ export class LocalStreams {
   constructor(request: CallRequest, options: LocalStreamsOptions) {
     this.#request = request
     this.#options = options
-    const { copy } = options
+    const { copy, nextTurn } = options
     if (request.stream === true) {
       const onItem = (): void => {
         if (this.#hasBegun) return
         this.#hasBegun = true
         options.onBegun()
       }
-      this.#down = new LocalPipe({ copy, isGranted: true, onItem, onWanted: () => {} })
+      this.#down = new LocalPipe({ copy, nextTurn, isGranted: true, onItem, onWanted: () => {} })
     }
     if (request.input !== undefined) {
-      this.#up = new LocalPipe({ copy, isGranted: false, onItem: () => {}, onWanted: () => this.#draw() })
+      this.#up = new LocalPipe({ copy, nextTurn, isGranted: false, onItem: () => {}, onWanted: () => this.#draw() })
     }
   }
 
@@ -91,6 +96,7 @@ export class LocalStreams {
 
 interface LocalPipeOptions {
   readonly copy: LocalCopy | undefined
+  readonly nextTurn: () => Promise<void>
   readonly isGranted: boolean
   readonly onItem: () => void
   /** The reader gave credit. */
@@ -103,6 +109,7 @@ class LocalPipe implements ItemSink {
   readonly #options: LocalPipeOptions
   #items = 0
   #bytes = 0
+  #inTurn = 0
   #isClosed = false
   #wake: () => void = () => {}
 
@@ -128,7 +135,12 @@ class LocalPipe implements ItemSink {
   }
 
   ready(): Promise<void> | undefined {
-    if (this.#isClosed || (this.#items > 0 && this.#bytes > 0)) return undefined
+    if (this.#isClosed) return undefined
+    if (this.#inTurn >= ITEMS_PER_TURN) {
+      this.#inTurn = 0
+      return this.#options.nextTurn()
+    }
+    if (this.#items > 0 && this.#bytes > 0) return undefined
     return new Promise((resolve) => {
       this.#wake = resolve
     })
@@ -138,6 +150,7 @@ class LocalPipe implements ItemSink {
     if (this.#isClosed) return
     const { copy, onItem } = this.#options
     const { value, bytes } = copy?.item(item) ?? { value: item, bytes: 0 }
+    this.#inTurn++
     this.#items--
     this.#bytes -= bytes
     this.reader.push(value, bytes)

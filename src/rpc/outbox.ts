@@ -3,9 +3,9 @@
  * once the peer is known to read pieces, wait in a queue of their own and are laid into the slab as it leaves. Knows
  * nothing of sockets; whoever flushes says whether the slab may be used again.
  */
-import { type BulkMessage, BulkQueue } from './bulk-queue.js'
+import { type BulkMessage, BulkQueue, PIECE_BYTES } from './bulk-queue.js'
 import { ByteWriter } from './byte-writer.js'
-import { HEAD_BYTES, LENGTH_BYTES, MORE_FLAG, PIECE_BYTES, PREAMBLE_BYTES, readU32 } from './frame.js'
+import { HEAD_BYTES, LENGTH_BYTES, MORE_FLAG, PREAMBLE_BYTES, readU32 } from './frame.js'
 
 const SLAB_BYTES_MIN = 4_096
 /** A slab that grew past this is not kept. */

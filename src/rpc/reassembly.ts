@@ -4,7 +4,7 @@
  * they cost more than they hold, the connection makes no sense any more.
  */
 import type { ByteBudget } from './byte-budget.js'
-import { HEAD_BYTES, MORE_FLAG, PIECE_BYTES_MIN } from './frame.js'
+import { HEAD_BYTES, MORE_FLAG } from './frame.js'
 import type { Span } from './frame-reader.js'
 
 export type PieceFault = 'piece-too-small' | 'message-too-large' | 'too-many-messages' | 'too-many-bytes-held'
@@ -14,6 +14,9 @@ export interface ReassemblyOptions {
   readonly frameBytesMax: number
   readonly budget: ByteBudget
 }
+
+/** The least that a piece may hold unless it is the last: a message of crumbs costs more than it says. */
+export const PIECE_BYTES_MIN = 1_024
 
 /** Of one connection, at once; a sender keeps to a quarter. */
 export const PARTIAL_MESSAGES_MAX = 16

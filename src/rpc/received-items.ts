@@ -4,7 +4,7 @@
  * the sender has it already. Knows nothing of frames.
  */
 import type { ByteBudget } from './byte-budget.js'
-import type { Credit } from './envelope.js'
+import type { Credit } from './credit.js'
 
 /** What a sender may be ahead of its reader. */
 export const ITEMS_WINDOW = 256

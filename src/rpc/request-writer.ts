@@ -4,7 +4,8 @@
  */
 import type { CallErrorCode } from '../errors.js'
 import type { CallRequest } from './call.js'
-import { type Credit, encodeRequestHead, NO_HEADERS } from './envelope.js'
+import type { Credit } from './credit.js'
+import { encodeRequestHead, NO_HEADERS } from './envelope.js'
 import { FrameKind } from './frame.js'
 import { HEADERS_LIMIT, tryHeadersBytes, utf8Length } from './headers.js'
 import { INLINE_METHOD, NAME_BYTES_MAX, type OutgoingMethods } from './method-table.js'

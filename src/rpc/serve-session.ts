@@ -11,7 +11,8 @@ import type { CancelReason, Dispatcher, IncomingCall, Outcome } from './call.js'
 import type { Counters } from './counters.js'
 import { TIMEOUT_MS_MAX } from './deadline.js'
 import { decodeRequestHead, encodeErrorHead, encodeGoingAway, type RequestHead } from './envelope.js'
-import { Feature, FrameKind, HELLO_BYTES_MAX, isKnownKind, MORE_FLAG, OWN_FEATURES } from './frame.js'
+import { Feature, OWN_FEATURES } from './features.js'
+import { FrameKind, HELLO_BYTES_MAX, isKnownKind, MORE_FLAG } from './frame.js'
 import { FrameReader, type FrameSink, type Span } from './frame-reader.js'
 import {
   decodeHello,

@@ -5,7 +5,7 @@
 import { RpcError } from '../errors.js'
 import type { ByteBudget } from './byte-budget.js'
 import type { Counters } from './counters.js'
-import { type Credit, decodeCredit, encodeCredit } from './envelope.js'
+import { type Credit, decodeCredit, encodeCredit } from './credit.js'
 import { FrameKind } from './frame.js'
 import type { Span } from './frame-reader.js'
 import { ItemSender } from './item-sender.js'

@@ -52,7 +52,7 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/rpc/deadline-sweep.ts': ['timers'],
   'src/rpc/dialer.ts': ['node'],
   'src/rpc/flusher.ts': ['timers'],
-  'src/rpc/local-attempt.ts': [],
+  'src/rpc/local-attempt.ts': ['timers'],
   'src/rpc/outgoing-layers.ts': [],
   'src/rpc/peers.ts': ['timers'],
   'src/rpc/retry.ts': ['retry'],
