@@ -69,7 +69,7 @@ export class OutgoingCall {
   }
 
   succeed(value: unknown): void {
-    if (this.#settle(undefined)) this.#resolve(value)
+    if (this.#settle(undefined) && !this.hasBegun) this.#resolve(value)
   }
 
   /** The first item of its stream is there, or the end. */

@@ -1,0 +1,197 @@
+import { describe, expect, it } from 'vitest'
+import { BulkQueue, OPEN_MESSAGES_MAX, PIECE_BYTES } from '../../src/rpc/bulk-queue.js'
+import { ByteBudget } from '../../src/rpc/byte-budget.js'
+import { FrameKind, MORE_FLAG } from '../../src/rpc/frame.js'
+import { FrameReader } from '../../src/rpc/frame-reader.js'
+import { Outbox } from '../../src/rpc/outbox.js'
+import { PARTIAL_MESSAGES_MAX, PIECE_BYTES_MIN, Reassembly } from '../../src/rpc/reassembly.js'
+
+const span = (bytes: Uint8Array) => ({ bytes, start: 0, end: bytes.length })
+const filled = (length: number, value = 1): Uint8Array => new Uint8Array(length).fill(value)
+
+/** An outbox whose peer reads pieces, and the frames that leave it at each flush. */
+function sender() {
+  const outbox = new Outbox()
+  outbox.cutsPieces = true
+  const flush = (): string[] => {
+    outbox.fillSlab()
+    const frames: string[] = []
+    const reader = new FrameReader(
+      {
+        handleFrame(kind, id, body) {
+          frames.push(`${kind & ~MORE_FLAG}${kind >= MORE_FLAG ? '+' : ''} ${id} ${body.end - body.start}`)
+          return true
+        },
+      },
+      1e9,
+    )
+    const bytes = outbox.take(true)
+    reader.push(bytes, bytes.length)
+    return frames
+  }
+  const send = (id: number, length: number) =>
+    outbox.closeWith(outbox.openFrame(FrameKind.reply, id, length), filled(length))
+  return { outbox, flush, send }
+}
+
+describe('a message that is too long for one frame', () => {
+  it('leaves in pieces, one a flush, and small frames of later calls leave before its next one', () => {
+    const { flush, send } = sender()
+    const long = send(1, 2.5 * PIECE_BYTES)
+    send(2, 10)
+    expect(flush()).toEqual(['4 2 10', `4+ 1 ${PIECE_BYTES}`])
+    send(3, 20)
+    expect(flush()).toEqual(['4 3 20', `4+ 1 ${PIECE_BYTES}`])
+    expect(long?.isSent).toBe(false)
+    expect(flush()).toEqual([`4 1 ${PIECE_BYTES / 2}`])
+    expect(long?.isSent).toBe(true)
+    expect(flush()).toEqual([])
+  })
+
+  it('takes turns with the others, at most four of which are under way', () => {
+    const { flush, send } = sender()
+    for (let id = 1; id <= OPEN_MESSAGES_MAX + 1; id++) send(id, 3 * PIECE_BYTES)
+    const order: string[] = []
+    for (let frames = flush(); frames.length > 0; frames = flush()) order.push(...frames)
+    expect(order.slice(0, 8).map((frame) => frame.split(' ')[1])).toEqual(['1', '2', '3', '4', '1', '2', '3', '4'])
+    const begins = order.findIndex((frame) => frame.startsWith('4+ 5'))
+    expect(begins).toBeGreaterThan(order.findIndex((frame) => frame.startsWith('4 ')))
+    expect(order.length).toBe(15)
+  })
+
+  it('leaves whole to a peer that does not read pieces', () => {
+    const { outbox, flush, send } = sender()
+    outbox.cutsPieces = false
+    expect(send(1, 3 * PIECE_BYTES)).toBeUndefined()
+    expect(flush()).toEqual([`4 1 ${3 * PIECE_BYTES}`])
+  })
+
+  it('is taken back, and whoever takes it knows whether the peer has a part of it', () => {
+    const { outbox, flush, send } = sender()
+    send(1, 3 * PIECE_BYTES)
+    send(2, 3 * PIECE_BYTES)
+    flush()
+    expect([outbox.dropBulk(1), outbox.dropBulk(2), outbox.dropBulk(3)]).toEqual([true, false, false])
+    expect([outbox.hasBulk, outbox.bulkBytes, flush()]).toEqual([false, 0, []])
+  })
+})
+
+describe('items of streams', () => {
+  it('go straight out while the socket takes them, and in order of their call when it does not', () => {
+    const { outbox, flush } = sender()
+    const item = (id: number, length: number) => outbox.streamFrame(FrameKind.streamItem, id, filled(length))
+    item(1, 10)
+    outbox.holdsItems = true
+    item(1, 20)
+    outbox.holdsItems = false
+    item(1, 30)
+    item(2, 40)
+    expect(flush()).toEqual(['7 1 10', '7 2 40', '7 1 20', '7 1 30'])
+  })
+
+  it('of one stream do not keep another from its turn', () => {
+    const { outbox, flush } = sender()
+    outbox.holdsItems = true
+    for (let i = 0; i < 40; i++) outbox.streamFrame(FrameKind.streamItem, 1, filled(PIECE_BYTES / 4))
+    outbox.streamFrame(FrameKind.streamItem, 2, filled(100))
+    const first = flush()
+    const second = flush()
+    expect(first).toEqual(Array.from({ length: 4 }, () => `7 1 ${PIECE_BYTES / 4}`))
+    expect(second[0]).toBe('7 2 100')
+  })
+
+  it('are not asked for while a quarter of a megabyte waits', () => {
+    const { outbox, flush } = sender()
+    let told = 0
+    outbox.holdsItems = true
+    while (outbox.hasItemRoom()) outbox.streamFrame(FrameKind.streamItem, 1, filled(PIECE_BYTES))
+    expect(outbox.bulkBytes).toBe(4 * PIECE_BYTES)
+    outbox.whenItemRoom(() => told++)
+    outbox.tellItemRoom()
+    expect(told).toBe(0)
+    flush()
+    outbox.tellItemRoom()
+    expect(told).toBe(1)
+  })
+})
+
+describe('a queue of long messages', () => {
+  it('counts what waits, whatever is taken and dropped', () => {
+    const queue = new BulkQueue()
+    const piece = filled(PIECE_BYTES)
+    queue.push(4, 1, [piece, piece, filled(5)])
+    queue.push(7, 1, [filled(7)])
+    queue.push(4, 2, [piece])
+    expect(queue.bytes).toBe(3 * PIECE_BYTES + 12)
+    let turns = 2
+    queue.take(
+      () => turns-- > 0,
+      () => {},
+    )
+    expect(queue.bytes).toBe(PIECE_BYTES + 12)
+    queue.drop(1)
+    expect([queue.bytes, queue.isEmpty]).toEqual([0, true])
+  })
+})
+
+describe('pieces that come', () => {
+  const reassembly = (frameBytesMax = 1_000_000, bytesMax = 10_000_000) => {
+    const budget = new ByteBudget(bytesMax)
+    const parts = new Reassembly({ frameBytesMax, budget })
+    const add = (id: number, bytes: Uint8Array, kind = FrameKind.request as number) =>
+      parts.handle(kind | MORE_FLAG, id, span(bytes), () => true)
+    const finish = (id: number, bytes: Uint8Array, kind = FrameKind.request as number) =>
+      parts.handle(kind, id, span(bytes), () => true)
+    return { parts, budget, add, finish }
+  }
+
+  it('make up their message again, kinds and ids apart', () => {
+    const { budget, add, finish } = reassembly()
+    add(1, filled(2_000, 1))
+    add(1, filled(2_000, 2), FrameKind.streamItem)
+    add(2, filled(2_000, 3))
+    add(1, filled(1_500, 4))
+    expect(budget.taken).toBe(7_500)
+    const whole = finish(1, filled(1, 5))
+    if (typeof whole !== 'object') throw new Error(String(whole))
+    const bytes = whole.bytes.subarray(whole.start, whole.end)
+    expect([bytes.length, bytes[0], bytes[2_000], bytes[3_500]]).toEqual([3_501, 1, 4, 5])
+    expect(budget.taken).toBe(4_000)
+  })
+
+  it('are no part of a frame that stands alone', () => {
+    const { add, finish } = reassembly()
+    add(1, filled(2_000))
+    const body = filled(3)
+    expect(finish(2, body)).toEqual(span(body))
+  })
+
+  it.each([
+    ['smaller than they may be', 'piece-too-small', 1, PIECE_BYTES_MIN - 1],
+    ['more than a message may have', 'message-too-large', 100, 20_000],
+    ['more than may be held', 'too-many-bytes-held', 300, 200_000],
+  ])('%s end the connection: %s', (_why, fault, count, length) => {
+    const { add } = reassembly(fault === 'message-too-large' ? 100_000 : 1e9, 1_000_000)
+    const results = Array.from({ length: count }, () => add(1, filled(length)))
+    expect(results.find((result) => result !== undefined)).toBe(fault)
+  })
+
+  it('of too many messages at once end the connection', () => {
+    const { add } = reassembly()
+    const results = Array.from({ length: PARTIAL_MESSAGES_MAX + 1 }, (_, id) => add(id + 1, filled(2_000)))
+    expect(results.filter((result) => result !== undefined)).toEqual(['too-many-messages'])
+    expect(PARTIAL_MESSAGES_MAX).toBeGreaterThanOrEqual(4 * OPEN_MESSAGES_MAX)
+  })
+
+  it('are bounded for the whole node, and given back with their connection', () => {
+    const node = new ByteBudget(5_000)
+    const one = new Reassembly({ frameBytesMax: 1e6, budget: new ByteBudget(1e6, node) })
+    const other = new Reassembly({ frameBytesMax: 1e6, budget: new ByteBudget(1e6, node) })
+    const add = (to: Reassembly) => to.handle(FrameKind.reply | MORE_FLAG, 1, span(filled(3_000)), () => true)
+    expect([add(one), add(other)]).toEqual([undefined, 'too-many-bytes-held'])
+    one.clear()
+    expect([node.taken, add(other)]).toEqual([0, undefined])
+    other.drop(1)
+    expect([node.taken, other.size]).toEqual([0, 0])
+  })
+})
