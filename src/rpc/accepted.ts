@@ -57,8 +57,8 @@ export class Accepted implements LinkHandler {
         link: this.#link,
         flusher: options.flusher,
         isOver: () => this.#closed || this.#cutAt !== undefined,
-        onFlushed: () => this.#throttle(),
-        onDrained: () => this.#throttle(),
+        onFlushed: (unsent) => this.#throttle(unsent),
+        onDrained: (unsent) => this.#throttle(unsent),
       },
       now(),
     )
@@ -142,14 +142,13 @@ export class Accepted implements LinkHandler {
 
   #wrote(): void {
     this.#writer.wrote(true)
-    if (this.#outbox.bulkBytes > 0) this.#throttle()
+    if (this.#outbox.bulkBytes > 0) this.#throttle(this.#writer.unsentBytes())
   }
 
   /** A caller that reads slowly sends slowly: its requests stay in the kernel until the replies are out. */
-  #throttle(): void {
+  #throttle(unsent: number): void {
     if (this.#closed) return
     const { unsentBytesMax } = this.#options.limits
-    const unsent = this.#writer.unsentBytes()
     if (unsent > unsentBytesMax * UNSENT_FACTOR_MAX) this.#cut('unsent-replies')
     else if (unsent > unsentBytesMax !== this.#paused) {
       this.#paused = !this.#paused

@@ -59,7 +59,7 @@ export function planCall(spec: CallSpec, now: number, defaultTimeoutMs: number):
     signal: checkSignal(options.signal),
     cast,
     forceRemote: options.forceRemote ?? false,
-    stream: isStream,
+    stream: spec.stream,
     input,
   }
   if (deadlineAt <= now) {

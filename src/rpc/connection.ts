@@ -192,7 +192,7 @@ export class Connection implements LinkHandler, CallHolder {
     }
     if (this.#session.state === 'leaving') this.#owner.connectionLeaving(this)
     this.#endIfOver()
-    this.#wrote()
+    if (this.#outbox.pendingBytes > 0) this.#wrote()
   }
 
   handleDrain(): void {

@@ -211,8 +211,10 @@ export class Handlers implements Dispatcher {
     if (handler === undefined) {
       return this.#refusal('NO_METHOD', `has no method ${describe(call.method)} in '${call.service}'`)
     }
-    const wrongKind = kindProblem(entry, call, handler)
-    if (wrongKind !== undefined) return this.#refusal('NO_METHOD', wrongKind)
+    const isStream = entry.streams === undefined ? isGenerator(handler) : entry.streams.has(call.method)
+    if (isStream !== (call.output !== undefined) && (isStream || entry.streams !== undefined)) {
+      return this.#refusal('NO_METHOD', kindProblem(call, isStream))
+    }
     if (call.deadlineAt <= this.#options.now()) {
       return this.#refusal('DEADLINE_EXCEEDED', `got ${call.service}.${call.method} after its deadline`)
     }
@@ -342,15 +344,9 @@ export class Handlers implements Dispatcher {
   }
 }
 
-/** What is wrong with calling the method in this way, as the middle of a sentence. */
-function kindProblem(
-  entry: Entry,
-  { service, method, output }: IncomingCall,
-  handler: AnyFunction,
-): string | undefined {
-  const isStream = entry.streams === undefined ? isGenerator(handler) : entry.streams.has(method)
-  if (isStream && output === undefined) return `answers ${service}.${method} with a stream: call it with streamCb`
-  if (entry.streams === undefined || isStream || output === undefined) return undefined
+/** What is wrong with calling a method as what it is not, as the middle of a sentence. */
+function kindProblem({ service, method }: IncomingCall, isStream: boolean): string {
+  if (isStream) return `answers ${service}.${method} with a stream: call it with streamCb`
   return `answers ${service}.${method} with a value, its contract says: it is no stream`
 }
 

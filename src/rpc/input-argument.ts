@@ -21,8 +21,11 @@ export interface InputArgument {
 
 /** The stream among the arguments of a call, if there is one. Throws INVALID_ARGUMENT when there are two. */
 export function findInput(args: readonly unknown[]): InputArgument | undefined {
-  const at = args.findIndex(isAsyncIterable)
-  if (at === -1) return undefined
+  for (let at = 0; at < args.length; at++) if (isAsyncIterable(args[at])) return inputAt(at, args)
+  return undefined
+}
+
+function inputAt(at: number, args: readonly unknown[]): InputArgument {
   if (args.findLastIndex(isAsyncIterable) !== at || at > INDEX_MAX) {
     throw invalidArgument('one argument of a call may be a stream (an AsyncIterable), and among the first 256')
   }

@@ -14,10 +14,13 @@ export interface LinkWriterOptions {
   /** Of a link on which nothing more is to be written. */
   readonly isOver: () => boolean
   /** What the outbox held has gone to the link. */
-  readonly onFlushed: () => void
+  readonly onFlushed: (unsentBytes: number) => void
   /** The link has room again. */
-  readonly onDrained?: () => void
+  readonly onDrained?: (unsentBytes: number) => void
 }
+
+/** A write of less never makes a link ask for a pause. */
+const HOLD_BYTES = 16_384
 
 export class LinkWriter implements Flushable {
   readonly #options: LinkWriterOptions
@@ -50,13 +53,15 @@ export class LinkWriter implements Flushable {
     this.#scheduled = false
     const { outbox, link, isOver, onFlushed } = this.#options
     if (isOver()) return
-    if (!link.needsDrain()) outbox.fillSlab()
+    if (outbox.hasBulk && !link.needsDrain()) outbox.fillSlab()
     if (outbox.pendingBytes === 0) return
     const isBacklogged = link.unsentBytes() > 0
-    link.write(outbox.take(isBacklogged))
-    outbox.slabReturned(isBacklogged || link.unsentBytes() === 0)
-    outbox.holdsItems = link.needsDrain()
-    onFlushed()
+    const bytes = outbox.take(isBacklogged)
+    link.write(bytes)
+    const unsent = link.unsentBytes()
+    outbox.slabReturned(isBacklogged || unsent === 0)
+    if (outbox.holdsItems || bytes.length >= HOLD_BYTES) outbox.holdsItems = link.needsDrain()
+    onFlushed(unsent + outbox.bulkBytes)
     outbox.tellItemRoom()
     // One slab of pieces a round: what others have to say comes in between.
     if (outbox.hasBulk) this.wrote(false)
@@ -70,7 +75,7 @@ export class LinkWriter implements Flushable {
     if (isOver()) return
     outbox.tellItemRoom()
     if (outbox.hasBulk) this.wrote(false)
-    onDrained?.()
+    onDrained?.(outbox.bulkBytes)
   }
 
   /** Whether the other side has taken nothing for so long. */

@@ -8,7 +8,8 @@ import type { Credit } from './credit.js'
 
 /** What a sender may be ahead of its reader. */
 export const ITEMS_WINDOW = 256
-const BYTES_WINDOW_MAX = 524_288
+/** Small, since what is under way delays whatever is written after it; a longer item goes past it. */
+const BYTES_WINDOW_MAX = 131_072
 const BYTES_WINDOW_MIN = 16_384
 /** Of all streams of a connection together, as long as they are not too many for the smallest window. */
 const BYTES_SHARED = 67_108_864

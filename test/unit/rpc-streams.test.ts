@@ -85,7 +85,7 @@ describe('a stream on a connection', () => {
 
   it('shares the bytes of a connection with many others, down to a smallest window', () => {
     expect([windowFor(0), windowFor(127), windowFor(1_000), windowFor(100_000)].map(({ bytes }) => bytes)).toEqual([
-      524_288, 524_288, 67_041, 16_384,
+      131_072, 131_072, 67_041, 16_384,
     ])
   })
 
