@@ -112,7 +112,7 @@ export class SessionPair {
     }
     const started: StartedCall = {
       call: new OutgoingCall(
-        { node: 'n2', owner: { begun: () => {}, settled: () => {} }, request: { ...base, ...request } },
+        { node: 'n2', bootId: 'b2', owner: { begun: () => {}, settled: () => {} }, request: { ...base, ...request } },
         (value) => {
           started.outcome = { value }
         },
