@@ -65,24 +65,26 @@ export class Outbox {
   }
 
   /**
-   * Ends the frame at `mark` with a payload after what was written of it. A long one waits for its turn: it is returned.
-   * The payload is copied.
+   * Ends the frame at `mark` with a payload after what was written of it. A long one waits for its turn, and one that ends
+   * a call of which items wait, behind them: it is returned. The payload is copied.
    */
   closeWith(mark: number, payload: Uint8Array): BulkMessage | undefined {
     const { writer } = this
-    if (!this.isLong(payload.length)) {
+    const id = readU32(writer.bytes, mark + LENGTH_BYTES + 1)
+    if (!this.isLong(payload.length) && (this.#bulk.isEmpty || !this.#bulk.has(id))) {
       writer.raw(payload)
       this.closeFrame(mark)
       return undefined
     }
     const head = writer.bytes.subarray(mark + PREAMBLE_BYTES, writer.length)
-    const first = new Uint8Array(PIECE_BYTES)
+    const length = head.length + payload.length
+    const first = new Uint8Array(this.cutsPieces ? Math.min(PIECE_BYTES, length) : length)
     first.set(head)
-    const rest = PIECE_BYTES - head.length
-    first.set(payload.subarray(0, rest), head.length)
+    first.set(payload.subarray(0, first.length - head.length), head.length)
     writer.length = mark
-    const id = readU32(writer.bytes, mark + LENGTH_BYTES + 1)
-    return this.#bulk.push(writer.bytes[mark + LENGTH_BYTES] ?? 0, id, [first, ...this.#cut(payload.subarray(rest))])
+    const rest = payload.subarray(first.length - head.length)
+    const pieces = rest.length === 0 ? [first] : [first, ...this.#cut(rest)]
+    return this.#bulk.push(writer.bytes[mark + LENGTH_BYTES] ?? 0, id, pieces)
   }
 
   /** A frame of a stream, in order with the others of its call and behind what does not belong to streams. */

@@ -401,3 +401,24 @@ describe('a stream over several instances', () => {
     expect(begun).toBe(1)
   })
 })
+
+describe('a leave', () => {
+  it('waits for the streams that the node serves, up to its time', async () => {
+    const [a, b] = await nodes.startAll('a', 'b')
+    const seen: Seen = { made: 0, ended: 0, aborted: 0, asked: 0 }
+    await b.provide(Feed, feedOf(seen))
+    await a.waitForServices([Feed])
+    const items = a.stub(Feed).endless()
+    await items.next()
+    let hasLeft = false
+    const leaving = b.leave({ drain: 20_000 }).then(() => {
+      hasLeft = true
+    })
+    await until('it is no longer listed', () => a.getNodes(Feed).length === 0)
+    for (let i = 0; i < 300; i++) await items.next()
+    expect(hasLeft).toBe(false)
+    await items.return()
+    await leaving
+    expect(seen.ended).toBe(1)
+  })
+})

@@ -102,6 +102,19 @@ describe('a stream on a connection', () => {
     expect(await items.next()).toEqual({ done: true, value: undefined })
   })
 
+  it('that fails while its items wait for the socket ends behind them', async () => {
+    const pair = greeted()
+    const { started, taken } = pair.startStream()
+    pair.calleeBox.holdsItems = true
+    for (let i = 0; i < 3; i++) taken.call.output?.send(i)
+    taken.settle({ ok: false, error: new RpcError('REMOTE', 'broken', { executed: 'yes' }) })
+    pair.calleeBox.holdsItems = false
+    pair.answer()
+    const items = readerOf(started)
+    expect([await items.next(), await items.next(), await items.next()].map(({ value }) => value)).toEqual([0, 1, 2])
+    await expect(items.next()).rejects.toMatchObject({ code: 'REMOTE' })
+  })
+
   it('of a lost connection: no in the slab, maybe before its first item, yes after it', async () => {
     const pair = greeted()
     const { started: begun, taken } = pair.startStream()
