@@ -2,6 +2,7 @@
  * One accepted connection: joins a link, an outbox and the callee's session, and decides when it is given up: no hello
  * in time, garbage, a caller that does not read. What the calls do is the session's and the dispatcher's business.
  */
+import type { Refusal } from './caller-identity.js'
 import type { Flushable, Flusher } from './flusher.js'
 import { CLOSE_MS, FLUSH_BYTES, type RpcLimits } from './limits.js'
 import type { Link, LinkError, LinkHandler } from './link.js'
@@ -12,8 +13,14 @@ export interface AcceptedOptions {
   readonly open: (handler: LinkHandler) => Link
   readonly flusher: Flusher
   readonly limits: RpcLimits
-  readonly session: Omit<ServeSessionOptions, 'outbox' | 'frameBytesMax' | 'callsMax' | 'callerAddress' | 'onWritten'>
+  readonly session: Omit<
+    ServeSessionOptions,
+    'outbox' | 'frameBytesMax' | 'callsMax' | 'callerAddress' | 'onWritten' | 'onRefused'
+  >
+  readonly onRefused: (refusal: Refusal, address: string) => void
   readonly now: () => number
+  /** The same without the stalls of this process: what the other side is judged by. */
+  readonly steadyNow: () => number
   readonly onClosed: (connection: Accepted) => void
 }
 
@@ -44,10 +51,11 @@ export class Accepted implements LinkHandler, Flushable {
   #stall: { sentBytes: number; since: number }
 
   constructor(options: AcceptedOptions) {
-    const { limits, now } = options
+    const { limits } = options
+    const steadyAt = options.steadyNow()
     this.#options = options
-    this.#helloDeadlineAt = now() + limits.helloMs
-    this.#stall = { sentBytes: 0, since: now() }
+    this.#helloDeadlineAt = steadyAt + limits.helloMs
+    this.#stall = { sentBytes: 0, since: steadyAt }
     this.#link = options.open(this)
     this.#session = new ServeSession({
       ...options.session,
@@ -56,11 +64,17 @@ export class Accepted implements LinkHandler, Flushable {
       callsMax: limits.incomingCallsMax,
       callerAddress: this.#link.remoteAddress(),
       onWritten: () => this.#wrote(),
+      onRefused: (refusal) => options.onRefused(refusal, this.#link.remoteAddress()),
     })
   }
 
   get isAnonymous(): boolean {
     return this.#session.state === 'hello'
+  }
+
+  /** The key that it was made with. */
+  get keyId(): string | undefined {
+    return this.#options.session.proof?.keyId
   }
 
   get runningCount(): number {
@@ -91,10 +105,11 @@ export class Accepted implements LinkHandler, Flushable {
 
   sweep(now: number): void {
     if (this.#closed) return
+    const steadyAt = this.#options.steadyNow()
     this.#session.sweep(now)
-    if (this.isAnonymous && now >= this.#helloDeadlineAt) this.#cut('hello-timeout')
+    if (this.isAnonymous && steadyAt >= this.#helloDeadlineAt) this.#cut('hello-timeout')
     else if (this.#cutAt !== undefined && now >= this.#cutAt) this.#link.destroy()
-    else if (this.#isStalled(now)) this.#cut('caller-stalled')
+    else if (this.#isStalled(steadyAt)) this.#cut('caller-stalled')
   }
 
   flush(): void {
@@ -122,7 +137,7 @@ export class Accepted implements LinkHandler, Flushable {
   }
 
   handleDrain(): void {
-    this.#stall.since = this.#options.now()
+    this.#stall.since = this.#options.steadyNow()
     if (!this.#paused || this.#closed) return
     this.#paused = false
     this.#link.resumeReading()
@@ -131,6 +146,7 @@ export class Accepted implements LinkHandler, Flushable {
   handleClose(_error: LinkError | undefined): void {
     if (this.#closed) return
     this.#closed = true
+    if (this.isAnonymous) this.#options.session.counters.add('closed-before-hello')
     this.#session.callerLost()
     this.#options.onClosed(this)
   }

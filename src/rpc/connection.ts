@@ -12,6 +12,7 @@ import { CLOSE_MS, FLUSH_BYTES, type RpcLimits } from './limits.js'
 import type { Link, LinkError, LinkHandler } from './link.js'
 import { Outbox } from './outbox.js'
 import type { CallHolder, OutgoingCall } from './outgoing-call.js'
+import { SilenceWatch } from './silence.js'
 
 export interface ConnectionOptions {
   readonly address: HostPort
@@ -20,6 +21,8 @@ export interface ConnectionOptions {
   readonly limits: RpcLimits
   readonly session: Omit<CallSessionOptions, 'outbox' | 'frameBytesMax' | 'callsMax'>
   readonly now: () => number
+  /** The same without the stalls of this process: what the other side is judged by. */
+  readonly steadyNow: () => number
   /** True when no other call of this node is in flight. */
   readonly isLoneCall: () => boolean
 }
@@ -28,6 +31,8 @@ export interface ConnectionOwner {
   connectionReady(connection: Connection): void
   /** The callee goes away: no new call should use it. */
   connectionLeaving(connection: Connection): void
+  /** Nothing comes from the callee, not even an answer to a ping: other instances should be preferred. */
+  connectionQuiet(connection: Connection): void
   connectionClosed(connection: Connection, end: ConnectionEnd): void
 }
 
@@ -60,7 +65,8 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
   /** Set once we end the connection ourselves; why, and how long the other side may take. */
   #ending: { readonly code: CallErrorCode; readonly message: string; readonly cutAt: number } | undefined
   #lastUsedAt: number
-  #probeDeadlineAt: number | undefined
+  readonly #silence: SilenceWatch
+  #isSilent = false
   #stall = { sentBytes: 0, since: 0 }
 
   constructor(options: ConnectionOptions, owner: ConnectionOwner) {
@@ -74,8 +80,10 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
       callsMax: limits.outgoingCallsMax,
     })
     this.#lastUsedAt = options.now()
-    this.#dialDeadlineAt = this.#lastUsedAt + limits.connectMs
-    this.#link = options.dial(options.address, this)
+    const steadyAt = options.steadyNow()
+    this.#dialDeadlineAt = steadyAt + limits.connectMs
+    this.#silence = new SilenceWatch(limits, steadyAt)
+    this.#link = options.dial(options.address, this, options.session.target.node)
   }
 
   get isReady(): boolean {
@@ -118,25 +126,26 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
   }
 
   /** Membership calls the peer dead: it has a second to prove otherwise. */
-  probe(now: number): void {
-    this.#expectSign(now + this.#options.limits.probeMs)
+  probe(): void {
+    this.#demandSign(this.#options.limits.probeMs)
   }
 
   /** Ends what is over by now. Returns whether there is something to look at again soon. */
   sweep(now: number): boolean {
     if (this.#closed) return false
-    const { stallMs } = this.#options.limits
+    const { stallMs, silenceMs } = this.#options.limits
+    const steadyAt = this.#options.steadyNow()
     if (this.#session.sweep(now)) {
       // A slow handler, or a way that swallows everything without a word, on which each further call would fail too.
-      this.#expectSign(now + stallMs)
+      this.#demandSign(silenceMs)
       this.#wrote()
     }
-    if (!this.#wasReady && now >= this.#dialDeadlineAt) this.#cut('no connection within the time limit')
+    if (!this.#wasReady && steadyAt >= this.#dialDeadlineAt) this.#cut('no connection within the time limit')
     else if (this.#ending !== undefined && now >= this.#ending.cutAt) this.#link.destroy()
-    else if (this.#probeDeadlineAt !== undefined && now >= this.#probeDeadlineAt) this.#cut('no answer to a ping')
-    else if (this.#isStalled(now)) this.#cut(`the peer took no bytes for ${stallMs} ms`)
+    else if (this.#isStalled(steadyAt)) this.#cut(`the peer took no bytes for ${stallMs} ms`)
+    else this.#listen(steadyAt)
     this.#endIfOver()
-    return !this.#wasReady || this.pendingCount > 0 || this.#ending !== undefined || this.#probeDeadlineAt !== undefined
+    return !this.#wasReady || this.pendingCount > 0 || this.#ending !== undefined || this.#silence.isAsking
   }
 
   /** Sends what is written, fails the calls in flight with `code`, and ends the connection. */
@@ -170,7 +179,7 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
 
   handleBytes(chunk: Uint8Array, length: number): void {
     if (this.#closed || this.#ending !== undefined) return
-    this.#probeDeadlineAt = undefined
+    this.#silence.heard()
     this.#session.handleBytes(chunk, length)
     if (this.#session.state === 'failed') {
       this.#cut(this.#session.failure ?? 'the protocol was broken')
@@ -186,26 +195,44 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
   }
 
   handleDrain(): void {
-    this.#stall.since = this.#options.now()
+    this.#stall.since = this.#options.steadyNow()
   }
 
   handleClose(error: LinkError | undefined): void {
     if (this.#closed) return
     this.#closed = true
-    const { target } = this.#options.session
-    const message =
-      this.#ending?.message ?? `the connection to ${target.node} was lost: ${error?.message ?? 'it ended'}`
+    const message = this.#ending?.message ?? this.#lossOf(error)
     this.#session.lost(this.#ending?.code ?? 'CONNECTION_LOST', message)
-    const unexpected = this.#ending === undefined && this.#session.state !== 'leaving'
+    const unexpected = (this.#ending === undefined || this.#isSilent) && this.#session.state !== 'leaving'
     this.#owner.connectionClosed(this, { message, errorCode: error?.code, wasReady: this.#wasReady, unexpected })
   }
 
-  /** Pings the peer, which is given up unless anything comes from it by then. */
-  #expectSign(deadlineAt: number): void {
+  #lossOf(error: LinkError | undefined): string {
+    const { node } = this.#options.session.target
+    if (this.#wasReady) return `the connection to ${node} was lost: ${error?.message ?? 'it ended'}`
+    const isRefusal = error === undefined || error.code === 'ECONNRESET'
+    const hint = isRefusal ? '; it was ended before the welcome: check that both nodes have the same keys, or tls' : ''
+    return `no connection to ${node}: ${error?.message ?? 'it ended'}${hint}`
+  }
+
+  /** Pings the peer, which is given up unless anything comes from it within `withinMs`. */
+  #demandSign(withinMs: number): void {
     if (!this.#wasReady || this.#ending !== undefined) return
-    const isAsked = this.#probeDeadlineAt !== undefined
-    this.#probeDeadlineAt = Math.min(deadlineAt, this.#probeDeadlineAt ?? deadlineAt)
-    if (isAsked) return
+    if (this.#silence.demand(this.#options.steadyNow(), withinMs)) this.#ping()
+  }
+
+  #listen(steadyAt: number): void {
+    if (!this.#wasReady || this.#ending !== undefined) return
+    const step = this.#silence.sweep(steadyAt, this.pendingCount > 0)
+    if (step === 'ping') this.#ping()
+    else if (step === 'quiet') this.#owner.connectionQuiet(this)
+    else if (step === 'over') {
+      this.#isSilent = true
+      this.#cut('no answer to a ping')
+    }
+  }
+
+  #ping(): void {
     this.#session.ping()
     this.flush()
   }
@@ -234,6 +261,8 @@ export class Connection implements LinkHandler, Flushable, CallHolder {
 
   #isStalled(now: number): boolean {
     const sentBytes = this.#link.sentBytes()
+    // A ping behind megabytes is answered when they are through.
+    if (this.#link.unsentBytes() > 0 && sentBytes !== this.#stall.sentBytes) this.#silence.heard()
     if (this.#link.unsentBytes() === 0 || sentBytes !== this.#stall.sentBytes) this.#stall = { sentBytes, since: now }
     return now - this.#stall.since > this.#options.limits.stallMs
   }

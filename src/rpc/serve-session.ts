@@ -7,6 +7,7 @@
  */
 import { RpcError } from '../errors.js'
 import type { CancelReason, Dispatcher, IncomingCall, Outcome } from './call.js'
+import { type CallerIdentity, type ConnectionProof, NOTHING_PROVEN, type Refusal } from './caller-identity.js'
 import type { Counters } from './counters.js'
 import { TIMEOUT_MS_MAX } from './deadline.js'
 import { decodeRequestHead, encodeErrorHead, encodeGoingAway, type RequestHead } from './envelope.js'
@@ -36,8 +37,12 @@ export interface ServeSessionOptions {
   readonly counters: Counters
   /** `host:port` of the caller's socket. */
   readonly callerAddress: string
+  /** What the connection proves of the caller. Default nothing. */
+  readonly proof?: ConnectionProof | undefined
   /** Something was written that should leave soon. */
   readonly onWritten: () => void
+  /** The caller is turned away, for a reason other than what its connection proved; that is counted. */
+  readonly onRefused?: ((refusal: Refusal) => void) | undefined
 }
 
 /**
@@ -64,7 +69,9 @@ export class ServeSession implements FrameSink {
   readonly #running = new Map<number, RunningCall>()
   readonly #replies: ReplyWriter
   #state: ServeSessionState = 'hello'
-  #callerNode = ''
+  /** Who calls; made anew by the hello, and the same object for all its calls. */
+  #caller: CallerIdentity
+  #isFresh = true
   #lastAcceptedId = 0
   #acceptedCount = 0
   #now = 0
@@ -74,6 +81,7 @@ export class ServeSession implements FrameSink {
     this.#outbox = options.outbox
     this.#reader = new FrameReader(this, Math.min(HELLO_BYTES_MAX, options.frameBytesMax))
     this.#replies = new ReplyWriter(options.outbox, options.codec)
+    this.#caller = { node: '', address: options.callerAddress, verified: false, certificate: undefined }
   }
 
   get state(): ServeSessionState {
@@ -82,7 +90,7 @@ export class ServeSession implements FrameSink {
 
   /** The caller's node name, `''` before its hello. */
   get callerNode(): string {
-    return this.#callerNode
+    return this.#caller.node
   }
 
   get runningCount(): number {
@@ -97,6 +105,13 @@ export class ServeSession implements FrameSink {
   handleBytes(chunk: Uint8Array, length: number, now: number): void {
     if (this.#state === 'refused' || this.#state === 'failed') return
     this.#now = now
+    const isTls = this.#isFresh && beginsTls(chunk, length)
+    this.#isFresh = false
+    if (isTls) {
+      const message = 'this node speaks no TLS: it was started with neither keys nor certificates'
+      this.#refuse({ reason: 'tls-to-plaintext', message })
+      return
+    }
     const fault = this.#reader.push(chunk, length)
     if (fault !== undefined) this.#fail(fault)
   }
@@ -145,10 +160,15 @@ export class ServeSession implements FrameSink {
   #handleHello(body: Span): boolean {
     const hello = decodeHello(body)
     if (hello === undefined) return this.#fail('bad-hello')
-    const { identity, codec, frameBytesMax } = this.#options
+    const { identity, codec, frameBytesMax, callerAddress, proof = NOTHING_PROVEN } = this.#options
+    // Whoever gave the proof has counted its refusal.
+    if (proof.refusal !== undefined) return this.#answerRefused(proof.refusal.message)
     const mismatch = helloMismatch(hello, identity, codec.name)
     if (mismatch !== undefined) return this.#refuse(mismatch)
-    this.#callerNode = hello.node
+    const verified = proof.judgeName(hello.node)
+    if (typeof verified === 'string') return this.#refuse({ reason: 'tls-wrong-name', message: verified })
+    const { certificate } = proof
+    this.#caller = Object.freeze({ node: hello.node, address: callerAddress, verified, certificate })
     this.#replies.frameBytesMax = hello.frameBytesMax
     this.#reader.setFrameBytesMax(frameBytesMax)
     this.#state = 'serving'
@@ -170,11 +190,16 @@ export class ServeSession implements FrameSink {
     this.#options.onWritten()
   }
 
-  #refuse(message: string): boolean {
+  #refuse(refusal: Refusal): boolean {
+    this.#options.counters.add(refusal.reason)
+    this.#options.onRefused?.(refusal)
+    return this.#answerRefused(refusal.message)
+  }
+
+  #answerRefused(message: string): boolean {
     const mark = this.#outbox.openFrame(FrameKind.error, 0, 0)
     encodeErrorHead(this.#outbox.writer, { code: 'UNREACHABLE', executed: 'no', message })
     this.#outbox.closeFrame(mark)
-    this.#options.counters.add('hello-refused')
     this.#state = 'refused'
     this.#options.onWritten()
     return false
@@ -229,14 +254,14 @@ export class ServeSession implements FrameSink {
       settled = true
       this.#settle(call, outcome)
     }
-    const { dispatcher, callerAddress, counters } = this.#options
+    const { dispatcher, counters } = this.#options
     const incoming: IncomingCall = {
       service: name.service,
       method: name.method,
       args,
       deadlineAt,
       headers: head.headers,
-      caller: { node: this.#callerNode, address: callerAddress },
+      caller: this.#caller,
       cast: head.cast,
     }
     try {
@@ -285,4 +310,9 @@ export class ServeSession implements FrameSink {
     this.#state = 'failed'
     return false
   }
+}
+
+/** The record of a ClientHello. As the length of a frame it would be above what a hello may have. */
+function beginsTls(chunk: Uint8Array, length: number): boolean {
+  return length >= 3 && chunk[0] === 0x16 && chunk[1] === 0x03 && (chunk[2] ?? 0) >= 1
 }

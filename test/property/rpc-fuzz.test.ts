@@ -90,7 +90,7 @@ describe('hostile bytes', () => {
     for (const reason of [
       'no-hello',
       'bad-hello',
-      'hello-refused',
+      'wrong-node',
       'bad-request',
       'unexpected-frame',
       'frame-too-large',
