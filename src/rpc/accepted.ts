@@ -48,6 +48,7 @@ export class Accepted implements LinkHandler, Flushable {
   #flushScheduled = false
   #paused = false
   #closed = false
+  #isCut = false
   #stall: { sentBytes: number; since: number }
 
   constructor(options: AcceptedOptions) {
@@ -146,7 +147,7 @@ export class Accepted implements LinkHandler, Flushable {
   handleClose(_error: LinkError | undefined): void {
     if (this.#closed) return
     this.#closed = true
-    if (this.isAnonymous) this.#options.session.counters.add('closed-before-hello')
+    if (this.isAnonymous && !this.#isCut) this.#options.session.counters.add('closed-before-hello')
     this.#session.callerLost()
     this.#options.onClosed(this)
   }
@@ -175,6 +176,7 @@ export class Accepted implements LinkHandler, Flushable {
   }
 
   #cut(reason: string): void {
+    this.#isCut = true
     this.#options.session.counters.add(reason)
     this.#link.destroy()
   }

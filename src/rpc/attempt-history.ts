@@ -8,13 +8,7 @@ import { type CallErrorCode, type Executed, type FailedAttempt, isRpcError, RpcE
 const ATTEMPTS_MAX = 128
 
 /** Failures that every other instance would repeat: the caller's own doing, or the end of this node. */
-const FINAL: ReadonlySet<CallErrorCode> = new Set([
-  'INVALID_ARGUMENT',
-  'UNAUTHORIZED',
-  'TOO_LARGE',
-  'CANCELLED',
-  'CLOSED',
-])
+const FINAL: ReadonlySet<CallErrorCode> = new Set(['INVALID_ARGUMENT', 'TOO_LARGE', 'CANCELLED', 'CLOSED'])
 
 /** Whether the work may be tried again after this failure, here or elsewhere. */
 export function mayTryAgain(error: RpcError, idempotent: boolean): boolean {

@@ -21,7 +21,7 @@ export interface RpcTlsOptions {
   readonly crl?: string | Uint8Array | readonly (string | Uint8Array)[]
   /**
    * Whether a certificate has to name the node that shows it, as a DNS entry of its subject's alternative names: `api-1`,
-   * or `*.shop` for all one level below. Default true. With false any certificate that `ca` signed may take any name.
+   * or `*.shop.internal` for all one level below. Default true. With false any certificate that `ca` signed may take any name.
    */
   readonly verifyName?: boolean
 }

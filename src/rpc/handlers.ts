@@ -219,9 +219,11 @@ export class Handlers implements Dispatcher {
     const { call, active, admitted } = running
     if (denial === undefined) {
       // The hook may have taken its time.
-      const closed = this.#closedNow(admitted.entry, call)
-      if (closed === undefined) return this.#run(running)
-      this.#refuse(running, closed)
+      const { entry } = admitted
+      const admission = entry.admission()
+      const refusal = admission === 'running' ? this.#expired(call) : this.#closedFor(entry, admission)
+      if (refusal === undefined) return this.#run(running)
+      this.#refuse(running, refusal)
       return undefined
     }
     const what = `does not allow ${whatOf(active)} to '${call.caller.node}'${denial.because}`
@@ -270,24 +272,24 @@ export class Handlers implements Dispatcher {
   #admit(call: IncomingCall): Admitted | RpcError {
     const entry = this.#entries.get(call.service)
     if (entry === undefined) return this.#refusal('NOT_PROVIDED', `does not provide '${call.service}'`)
-    const closed = this.#closedNow(entry, call)
-    if (closed !== undefined) return closed
+    const admission = entry.admission()
+    if (admission !== 'running') return this.#closedFor(entry, admission)
     const listed = entry.only === undefined || entry.only.has(call.method)
     const handler = listed ? tryMethod(entry.methods, call.method) : undefined
     if (handler === undefined) {
       return this.#refusal('NO_METHOD', `has no method ${describe(call.method)} in '${call.service}'`)
     }
+    const late = this.#expired(call)
+    if (late !== undefined) return late
     if (entry.load.count >= entry.maxInFlight) {
       return this.#refusal('OVERLOADED', `already runs ${entry.maxInFlight} calls of '${call.service}'`)
     }
     return { entry, handler }
   }
 
-  #closedNow(entry: Entry, call: IncomingCall): RpcError | undefined {
-    const admission = entry.admission()
-    if (admission !== 'running') return this.#closedFor(entry, admission)
-    if (call.deadlineAt > this.#options.now()) return undefined
-    return this.#refusal('DEADLINE_EXCEEDED', `got ${call.service}.${call.method} after its deadline`)
+  #expired({ service, method, deadlineAt }: IncomingCall): RpcError | undefined {
+    if (deadlineAt > this.#options.now()) return undefined
+    return this.#refusal('DEADLINE_EXCEEDED', `got ${service}.${method} after its deadline`)
   }
 
   #closedFor(entry: Entry, admission: 'draining' | 'unavailable'): RpcError {

@@ -150,7 +150,7 @@ describe('what a failed call knows about its execution', () => {
     ['boot id', 'wrong-boot', {}, { bootId: 'callee-0' }],
   ])('a wrong %s: UNREACHABLE no, and the message says so', async (what, reason, ours, theirs) => {
     const { candidate, server } = await testbed.callee()
-    const { peers } = testbed.caller({}, (ours as { cluster?: string }).cluster)
+    const { peers } = testbed.caller({}, ours as { cluster?: string })
     const failure = await failureOf(peers.attempt({ ...candidate, ...theirs }, request('echo')))
     expect(failure.slice(0, 2)).toEqual(['UNREACHABLE', 'no'])
     expect(failure[2]).toContain(`refused the connection: ${what}`)
