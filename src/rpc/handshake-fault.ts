@@ -16,7 +16,6 @@ const CALLEE: readonly Explained[] = [
   [/BINDER|DECRYPT|BAD_PSK/, 'tls-wrong-key', 'the caller claims a key that it has not'],
   [/UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW|ALERT_PROTOCOL_VERSION/, 'tls-version', 'the caller speaks no TLS 1.3'],
   [/ALERT_(UNKNOWN_CA|BAD_CERT|CERT)/, 'tls-distrusted', 'the caller does not accept this node’s certificate'],
-  [/ECONNRESET|EPIPE|UNEXPECTED_EOF|ETIMEDOUT/, 'tls-broken-off', 'the caller broke the handshake off'],
 ]
 
 /** What the calling side sees. */
@@ -30,12 +29,12 @@ const CALLER: readonly Explained[] = [
   [/ECONNRESET|EPIPE/, 'tls-broken-off', 'it ended the TLS handshake: it may take plaintext only'],
 ]
 
-/** `undefined` for an error that is none of the handshake. */
+/** What the called side counts and tells. */
 export function calleeHandshakeFault(code: string | undefined): HandshakeFault {
   return explain(CALLEE, code) ?? { reason: 'tls-failed', message: `the TLS handshake failed: ${code ?? 'no reason'}` }
 }
 
-/** `undefined` when the code tells of no handshake: the connection itself failed. */
+/** What the calling side tells; `undefined` when the code is of no handshake: the connection itself failed. */
 export function callerHandshakeFault(code: string | undefined): HandshakeFault | undefined {
   return explain(CALLER, code)
 }

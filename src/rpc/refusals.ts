@@ -10,7 +10,7 @@ import type { Counters } from './counters.js'
 const FAULT_MS = 60_000
 
 /** What happens to healthy clusters too: a call on its way to an earlier life of this node, a probe of a balancer. */
-const ORDINARY: ReadonlySet<string> = new Set(['wrong-boot', 'tls-broken-off'])
+const ORDINARY: ReadonlySet<string> = new Set(['wrong-boot', 'tls-nothing-said'])
 
 export interface RefusalsOptions {
   readonly counters: Counters

@@ -33,7 +33,9 @@ export class SecureAcceptor {
     this.#options = options
     this.#server = createServer(options.security.serverOptions(), (socket) => this.#secured(socket))
     this.#server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-      options.onRefused(calleeHandshakeFault(error.code), addressOf(socket))
+      const address = addressOf(socket)
+      // The end of its connection is told below: here nothing is known any more of whose it was.
+      if (this.#handshakes.delete(address)) options.onRefused(calleeHandshakeFault(error.code), address)
     })
   }
 
@@ -46,7 +48,9 @@ export class SecureAcceptor {
     const address = addressOf(socket)
     const deadlineAt = this.#options.steadyNow() + this.#options.limits.helloMs
     this.#handshakes.set(address, { socket, deadlineAt })
-    socket.once('close', () => this.#handshakes.delete(address))
+    socket.once('close', () => {
+      if (this.#handshakes.delete(address)) this.#options.onRefused(brokenOff(socket.bytesRead), address)
+    })
     this.#server.emit('connection', socket)
   }
 
@@ -70,7 +74,9 @@ export class SecureAcceptor {
   }
 
   destroy(): void {
-    for (const { socket } of this.#handshakes.values()) socket.destroy()
+    const sockets = [...this.#handshakes.values()]
+    this.#handshakes.clear()
+    for (const { socket } of sockets) socket.destroy()
   }
 
   #secured(socket: TLSSocket): void {
@@ -79,6 +85,13 @@ export class SecureAcceptor {
     if (proof.refusal !== undefined) this.#options.onRefused(proof.refusal, addressOf(socket))
     this.#options.onSecure(socket, proof)
   }
+}
+
+/** A balancer that only looks whether the port is open says nothing; whoever sends a ClientHello means it. */
+function brokenOff(bytesRead: number): Refusal {
+  if (bytesRead === 0) return { reason: 'tls-nothing-said', message: 'it said nothing' }
+  const message = 'it broke the TLS handshake off: it may use keys where this node has certificates, or not accept them'
+  return { reason: 'tls-broken-off', message }
 }
 
 function addressOf(socket: Socket): string {

@@ -97,8 +97,15 @@ describe.each([
     const closed = sockets.map((socket) => once(socket.on('error', () => {}).resume(), 'close'))
     await Promise.all(closed)
     expect(performance.now() - startedAt).toBeGreaterThan(250)
-    expect(callee.server.stats().drops).toMatchObject({ 'too-many-connections': 2, 'tls-timeout': 3 })
+    expect(callee.server.stats().drops).toEqual({ 'too-many-connections': 2, 'tls-timeout': 3 })
     expect(callee.server.stats().connections).toEqual([])
+  })
+
+  it('who only looks whether the port is open is counted, and no trouble', async () => {
+    const callee = await testbed.callee({}, 'callee', ofCallee())
+    connect(portOf(callee), '127.0.0.1').end()
+    await until('it was counted', () => callee.server.stats().drops['tls-nothing-said'] === 1)
+    expect(callee.faults).toEqual([])
   })
 
   it('who sends more than a handshake takes is cut', async () => {
@@ -107,7 +114,7 @@ describe.each([
     // The record of a ClientHello that announces more than it brings.
     socket.on('error', () => {}).write(Buffer.from([0x16, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc, ...new Array(200).fill(0)]))
     await once(socket.resume(), 'close')
-    expect(callee.server.stats().drops).toMatchObject({ 'tls-too-long': 1 })
+    expect(callee.server.stats().drops).toEqual({ 'tls-too-long': 1 })
   })
 })
 
@@ -270,6 +277,7 @@ describe('a callee with certificates', () => {
     const callee = await testbed.callee({}, 'callee', ofCallee())
     await expectRefused(callee, own('caller'), message)
     await until('it was counted', () => callee.server.stats().drops['tls-broken-off'] === 1)
+    expect(callee.faults).toMatchObject([{ code: 'CALLER_REFUSED' }])
     expect(callee.dispatcher.arrived).toEqual([])
   })
 
