@@ -113,9 +113,10 @@ function directoryOf(registry: Registry): Directory {
   }
 }
 
-function broadcastRoomFor({ cluster, profile, tuning }: ResolvedOptions): number {
+function broadcastRoomFor({ cluster, keys, profile, tuning }: ResolvedOptions): number {
   return broadcastRoom({
     cluster,
+    ...(keys === undefined ? {} : { keys }),
     ...(profile === undefined ? {} : { profile }),
     ...(tuning === undefined ? {} : { tuning }),
   })
