@@ -66,7 +66,6 @@ export interface CallerWish {
   readonly cluster?: string | undefined
   readonly node?: string
   readonly security?: ChannelSecurity
-  readonly onQuiet?: (node: string) => void
 }
 
 export interface Evidence {
@@ -96,13 +95,12 @@ export class RpcTestbed {
 
   caller(
     limits?: Partial<RpcLimits>,
-    { cluster = 'test', node = 'caller', security, onQuiet }: CallerWish = {},
+    { cluster = 'test', node = 'caller', security }: CallerWish = {},
   ): { peers: Peers; evidence: Evidence[] } {
     const evidence: Evidence[] = []
     const peers = new Peers({
       identity: { cluster, node, bootId: `${node}-1` },
       ...(security === undefined ? {} : { dial: dialSecured(security) }),
-      onQuiet,
       limits,
       random: Math.random,
       onEvidence: ({ node }, what) => evidence.push({ node, evidence: what }),

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { RpcError } from '../../src/errors.js'
-import { Circuits } from '../../src/rpc/circuits.js'
+import type { RpcError } from '../../src/errors.js'
 import { Connection, type ConnectionEnd, type ConnectionOwner } from '../../src/rpc/connection.js'
 import { Counters } from '../../src/rpc/counters.js'
 import { Flusher } from '../../src/rpc/flusher.js'
@@ -12,7 +11,7 @@ import { Outbox } from '../../src/rpc/outbox.js'
 import { OutgoingCall } from '../../src/rpc/outgoing-call.js'
 import { MsgpackCodec } from '../../src/rpc/payload-codec.js'
 import { SilenceWatch } from '../../src/rpc/silence.js'
-import { callRequest, candidate } from '../support/rpc-fakes.js'
+import { callRequest } from '../support/rpc-fakes.js'
 
 const LIMITS = { pingMs: 1_000, probeMs: 1_000, silenceMs: 10_000 }
 const SWEEP_MS = 25
@@ -71,7 +70,7 @@ describe('a connection that is silent', () => {
     expect([connection.stats().state, long.error]).toEqual(['ready', undefined])
     run(11_200)
     expect(long.error).toMatchObject({ code: 'CONNECTION_LOST', executed: 'maybe', message: 'no answer to a ping' })
-    expect(owner.ends).toMatchObject([{ wasReady: true, isSilent: true, unexpected: true }])
+    expect(owner.ends).toMatchObject([{ wasReady: true, unexpected: true }])
   })
 
   it('ends calls by their deadline when that comes first', () => {
@@ -146,31 +145,6 @@ describe('a connection that is silent', () => {
     run(clock.real + 600)
     expect(owner.ends).toMatchObject([{ wasReady: false, message: 'no connection within the time limit' }])
     expect(connection.isReady).toBe(false)
-  })
-})
-
-describe('a node that is quiet', () => {
-  const [a, b] = [candidate('a'), candidate('b')]
-  const lost = new RpcError('UNREACHABLE', 'gone', { executed: 'no' })
-
-  it('comes last for every service at once, and first again when it answered', () => {
-    const circuits = new Circuits()
-    circuits.noteQuiet('a', 0)
-    expect(circuits.arrange('users', [a, b], 1)).toEqual([b, a])
-    expect(circuits.arrange('orders', [a, b], 1)).toEqual([b, a])
-    expect(circuits.arrange('users', [a], 1)).toEqual([a])
-    circuits.note('orders', 'a', undefined, 2)
-    expect(circuits.arrange('users', [a, b], 3)).toEqual([a, b])
-  })
-
-  it('is tried by one call now and then, ever less often while it cannot be reached', () => {
-    const circuits = new Circuits()
-    circuits.noteQuiet('a', 0)
-    expect(circuits.arrange('users', [a, b], 1_000)).toEqual([a, b])
-    expect(circuits.arrange('users', [a, b], 1_001)).toEqual([b, a])
-    circuits.note('users', 'a', lost, 1_100)
-    expect(circuits.arrange('users', [a, b], 3_099)).toEqual([b, a])
-    expect(circuits.arrange('users', [a, b], 3_100)).toEqual([a, b])
   })
 })
 
@@ -249,7 +223,7 @@ function connected(isOpen = true) {
     const state: { error?: RpcError } = {}
     const request = callRequest({ deadlineAt: clock.real + timeoutMs })
     const outgoing = new OutgoingCall(
-      { node: 'n2', request, owner: { settled: () => {} } },
+      { node: 'n2', bootId: 'b2', request, owner: { settled: () => {} } },
       () => {},
       (error) => {
         state.error = error

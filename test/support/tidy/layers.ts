@@ -61,7 +61,7 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/rpc/retry.ts': ['retry'],
   'src/rpc/rpc.ts': ['random', 'timers'],
   'src/rpc/secure-acceptor.ts': ['node'],
-  'src/rpc/server.ts': ['node'],
+  'src/rpc/server.ts': ['node', 'timers'],
   'src/rpc/socket-link.ts': ['node'],
   'src/rpc/stub.ts': [],
   'src/rpc/sweeper.ts': ['timers'],
