@@ -181,6 +181,24 @@ describe('a cluster with certificates', () => {
   })
 })
 
+describe('a node that can be reached from elsewhere', () => {
+  it('warns once when gossip or calls are in plaintext, and names which', async () => {
+    const warnings: (Error & { code?: string })[] = []
+    const onWarning = (warning: Error): unknown => warnings.push(warning)
+    process.on('warning', onWarning)
+    const reachable = { bind: '0.0.0.0:0', advertise: '10.99.99.99', seeds: [] }
+    await nodes.start('a', { ...reachable, keys: [OLD] })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(warnings).toEqual([])
+    await nodes.start('b', { ...reachable, rpc: { tls: certificate('b') } })
+    await nodes.start('c', reachable)
+    await until('it warned', () => warnings.length > 0)
+    process.off('warning', onWarning)
+    expect(warnings).toMatchObject([{ name: 'SecurityWarning', code: 'SHOAL_INSECURE' }])
+    expect(warnings[0]?.message).toMatch(/^gossip at 10\.99\.99\.99: neither encrypted nor authenticated/)
+  })
+})
+
 describe('authorize', () => {
   it('decides on each call by who calls what, over the network and in the process alike', async () => {
     const seen: unknown[] = []
