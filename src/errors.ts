@@ -50,7 +50,12 @@ export type MembershipFaultCode =
   | 'SNAPSHOT_FAILED' // the file of known members could not be read or written
   | 'SOCKET_ERROR' // the gossip socket told of trouble and stays open; once for each system code
 
-export type ErrorCode = CallErrorCode | NodeErrorCode | MembershipFaultCode
+/** Codes of troubles of the calls' channel that stop nothing; they come as `fault` events. */
+export type RpcFaultCode =
+  | 'CALLER_REFUSED' // callers of another cluster, with other keys or certificates, or that are no nodes; once a minute
+  | 'HOOK_FAILED' // `authorize` threw or rejected, which refuses the call; see `cause`
+
+export type ErrorCode = CallErrorCode | NodeErrorCode | MembershipFaultCode | RpcFaultCode
 
 // One registered symbol per kind: the ESM and the CJS build have different classes, and guards must work across them.
 const SHOAL = Symbol.for('shoal.error')

@@ -12,6 +12,7 @@ import {
   faultOf,
   isLoopback,
   type JoinResult,
+  Keyring,
   Membership,
   resolveAdvertise,
   resolveBind,
@@ -43,7 +44,8 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
   const options = resolveOptions(given, { env: process.env, hostname: hostname(), random })
   const rpcBind = await resolveBind(options.rpcBind)
   const { host } = await resolveAdvertise(options.advertise, { host: rpcBind.host, port: 1 })
-  warnIfExposed(host)
+  const keyring = new Keyring(options.keys)
+  warnIfExposed(host, options)
   const emitter = new Emitter<NodeEvents>()
   const feed = new ServiceFeed()
   const bootId = makeBootId(wallMs(), random)
@@ -58,6 +60,7 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
     bind: rpcBind,
     directory: directoryOf(registry),
     ...callsOf(options),
+    ...(options.keys === undefined ? {} : { keys: keyring.keys }),
     onEvidence: (node, evidence) => link.handleEvidence(node, evidence),
     onFault: (error) => emitter.emit('fault', error),
   })
@@ -110,19 +113,22 @@ function directoryOf(registry: Registry): Directory {
   }
 }
 
-function broadcastRoomFor({ cluster, profile, tuning }: ResolvedOptions): number {
+function broadcastRoomFor({ cluster, keys, profile, tuning }: ResolvedOptions): number {
   return broadcastRoom({
     cluster,
+    ...(keys === undefined ? {} : { keys }),
     ...(profile === undefined ? {} : { profile }),
     ...(tuning === undefined ? {} : { tuning }),
   })
 }
 
 /** What of the options is of interest to calls alone. */
-function callsOf(options: ResolvedOptions): Pick<RpcOptions, 'local' | 'exposeStacks' | 'use' | 'useOutgoing'> {
-  const { local, exposeStacks, use, useOutgoing } = options
-  return { local, exposeStacks, use, useOutgoing }
+function callsOf(options: ResolvedOptions): CallOptions {
+  const { local, exposeStacks, use, useOutgoing, authorize, rpc } = options
+  return { local, exposeStacks, use, useOutgoing, authorize, tls: rpc?.tls }
 }
+
+type CallOptions = Pick<RpcOptions, 'local' | 'exposeStacks' | 'use' | 'useOutgoing' | 'authorize' | 'tls'>
 
 function createRegistry(
   options: ResolvedOptions,
@@ -142,13 +148,14 @@ function createRegistry(
 
 let warned = false
 
-/** Once per process: neither gossip nor calls are encrypted or authenticated. */
-function warnIfExposed(host: string): void {
-  if (warned || isLoopback(host)) return
+/** Once per process, when gossip or calls are neither encrypted nor authenticated. */
+function warnIfExposed(host: string, { keys, rpc }: ResolvedOptions): void {
+  if (warned || keys !== undefined || isLoopback(host)) return
   warned = true
+  const what = rpc?.tls === undefined ? 'gossip and calls' : 'gossip'
   process.emitWarning(
-    `gossip and calls at ${host} are neither encrypted nor authenticated: whoever reaches these ports can join and ` +
-      'call. Bind to a trusted network only.',
+    `${what} at ${host}: neither encrypted nor authenticated. Whoever reaches these ports can join` +
+      `${rpc?.tls === undefined ? ' and call' : ''}. Set the option keys, or bind to a trusted network only.`,
     { type: 'SecurityWarning', code: 'SHOAL_INSECURE' },
   )
 }
@@ -196,6 +203,7 @@ function startMembership({ options, link, rpcAddress, claim, onFault }: Starting
     payload: link.payload(),
     onEvent: (event) => link.handleMember(event),
     compress: options.compress,
+    ...(options.keys === undefined ? {} : { keys: options.keys }),
     ...(options.allow === undefined ? {} : { allow: options.allow }),
     ...(options.admitMember === undefined ? {} : { admitMember: options.admitMember }),
     ...(options.admitMerge === undefined ? {} : { admitMerge: options.admitMerge }),

@@ -29,9 +29,10 @@ export interface Bound {
 }
 
 /** The largest broadcast that these options leave room for in a packet. Throws INVALID_OPTION. */
-export function broadcastRoom(options: Pick<MembershipOptions, 'cluster' | 'profile' | 'tuning'>): number {
+export function broadcastRoom(options: Pick<MembershipOptions, 'cluster' | 'keys' | 'profile' | 'tuning'>): number {
   const { packetBytesMax } = resolveSwimConfig(options.profile ?? 'lan', options.tuning)
-  return broadcastBytesMax({ packetBytesMax: packetBytesMax - new Envelope(options.cluster).overhead })
+  const { overhead } = new Envelope(options.cluster, resolveSealing(options, new Keyring(options.keys)))
+  return broadcastBytesMax({ packetBytesMax: packetBytesMax - overhead })
 }
 
 /** Binds both. Rejects with INVALID_OPTION or with the socket's error; nothing is left open then. */

@@ -37,8 +37,8 @@ export interface MembershipOptions extends AdmissionHooks {
   readonly tags?: Readonly<Record<string, string>>
   /**
    * Encrypts gossip, UDP and TCP, with AES-GCM: the first key seals, all of them open; 16, 24 or 32 bytes each, raw or
-   * in base64 as `serf keygen` prints it. Default none, which is plaintext. Whoever holds a key is trusted fully, and
-   * nothing but gossip is protected: `createNode` has no such option as long as its RPC channel is not covered by it.
+   * in base64 as `serf keygen` prints it. Default none, which is plaintext. Whoever holds a key is trusted fully. Nothing
+   * but gossip is protected by it here; in `createNode` the same option covers calls too.
    */
   readonly keys?: readonly GossipKey[]
   /**
@@ -86,7 +86,7 @@ const NAME_BYTES_MAX = 255
 
 /** Without keys there is nothing to verify by: who asks for it must not run in plaintext. */
 export function resolveSealing(
-  { keys, verifyIncoming, verifyOutgoing }: MembershipOptions,
+  { keys, verifyIncoming, verifyOutgoing }: Pick<MembershipOptions, 'keys' | 'verifyIncoming' | 'verifyOutgoing'>,
   keyring: Keyring,
 ): Sealing | undefined {
   if (keys !== undefined) {

@@ -1,13 +1,14 @@
 /**
  * What a user may say of a node, checked once, with every message naming the value, the rule and the way out. The
- * argument comes first, then the environment (`SHOAL_CLUSTER`, `SHOAL_SEEDS`, `SHOAL_BIND`, `SHOAL_ADVERTISE`).
+ * argument comes first, then the environment (`SHOAL_CLUSTER`, `SHOAL_SEEDS`, `SHOAL_BIND`, `SHOAL_ADVERTISE`,
+ * `SHOAL_KEYS`).
  */
 import { type HostPort, tryParseHostPort, zoneProblem } from '../address.js'
 import { utf8Encode } from '../bytes.js'
 import { ShoalError } from '../errors.js'
-import type { AdmissionHooks, DelegateProtocol, Profile, Seeds, SwimConfig } from '../membership/index.js'
+import type { AdmissionHooks, DelegateProtocol, GossipKey, Profile, Seeds, SwimConfig } from '../membership/index.js'
 import { type Random, randomInt } from '../random.js'
-import type { Middleware, OutgoingMiddleware } from '../rpc/index.js'
+import type { Authorize, Middleware, OutgoingMiddleware, RpcTlsOptions } from '../rpc/index.js'
 
 export interface NodeOptions extends AdmissionHooks {
   /** Nodes of different clusters never see each other. `''` is an unlabelled cluster, as old memberlist peers form. */
@@ -40,7 +41,19 @@ export interface NodeOptions extends AdmissionHooks {
   readonly allow?: readonly string[]
   /** Compress gossip that shrinks by it. Default false. */
   readonly compress?: boolean
+  /**
+   * Protect gossip and calls by a secret of the cluster: the first key seals, every one opens; raw bytes or base64, 16, 24
+   * or 32 bytes. Every node has to have them from its start; `node.keyring` replaces them while the cluster runs. They
+   * prove that a node is of the cluster, not its name: for that there is `rpc.tls`. Default none, all is in plaintext.
+   */
+  readonly keys?: readonly GossipKey[]
   readonly rpc?: RpcNodeOptions
+  /**
+   * Asked for each incoming call, local ones included, before anything of it runs: `true` lets it through; `false`, or a
+   * text that its caller is told, refuses it with UNAUTHORIZED. So do anything else, an error, and silence until the
+   * call's deadline. Default all are allowed.
+   */
+  readonly authorize?: Authorize
   /**
    * How often this node compares what it knows of services with a random peer, in ms: a lost update lives no longer.
    * Default 10,000; 0 switches it off, and push/pull alone repairs.
@@ -68,11 +81,13 @@ export interface HealthNodeOptions {
 export interface RpcNodeOptions {
   /** Where calls are taken: `host:port`. Default any free port at the gossip socket's host. */
   readonly bind?: string
+  /** Certificates for calls, in place of `keys`, which then protect gossip alone. */
+  readonly tls?: RpcTlsOptions
   /** Send the stack of a handler's error to its callers. Default false. */
   readonly exposeStacks?: boolean
 }
 
-export interface ResolvedOptions extends NodeOptions {
+export interface ResolvedOptions extends Omit<NodeOptions, 'keys'> {
   readonly cluster: string
   readonly name: string
   readonly bind: string
@@ -83,6 +98,7 @@ export interface ResolvedOptions extends NodeOptions {
   readonly compress: boolean
   readonly use: readonly Middleware[]
   readonly useOutgoing: readonly OutgoingMiddleware[]
+  readonly keys: readonly GossipKey[] | undefined
   /** Host and port to bind the RPC listener to. */
   readonly rpcBind: HostPort
   readonly exposeStacks: boolean
@@ -112,14 +128,16 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof NodeOptions>([
   'compress',
   'admitMember',
   'admitMerge',
+  'keys',
   'rpc',
+  'authorize',
   'use',
   'useOutgoing',
   'local',
   'health',
   'recheckInterval',
 ])
-const RPC_OPTION_NAMES: ReadonlySet<string> = new Set<keyof RpcNodeOptions>(['bind', 'exposeStacks'])
+const RPC_OPTION_NAMES: ReadonlySet<string> = new Set<keyof RpcNodeOptions>(['bind', 'tls', 'exposeStacks'])
 const HEALTH_OPTION_NAMES: ReadonlySet<string> = new Set<keyof HealthNodeOptions>(['bind'])
 const GOSSIP_PORT = 7_946
 const NAME_BYTES_MAX = 255
@@ -143,6 +161,8 @@ export function resolveOptions(options: NodeOptions, { env, hostname, random }: 
     ...(options.snapshot === undefined ? {} : { snapshot: checkText('snapshot', options.snapshot) }),
     requireSeed: checkFlag('requireSeed', options.requireSeed ?? false),
     tags: checkTags(options.tags === undefined ? {} : options.tags),
+    keys: options.keys ?? keysOf(env['SHOAL_KEYS']),
+    ...checkAuthorize(options),
     local: checkLocal(options.local ?? 'reference'),
     use: checkLayers('use', options.use),
     useOutgoing: checkLayers('useOutgoing', options.useOutgoing),
@@ -190,6 +210,17 @@ function splitList(text: string | undefined): string[] {
     .split(',')
     .map((seed) => seed.trim())
     .filter((seed) => seed !== '')
+}
+
+/** An empty variable is a mistake of whoever fills it in, and must not mean plaintext. */
+function keysOf(text: string | undefined): string[] | undefined {
+  return text === undefined ? undefined : splitList(text)
+}
+
+function checkAuthorize({ authorize }: NodeOptions): Pick<NodeOptions, 'authorize'> {
+  if (authorize === undefined) return {}
+  if (typeof authorize === 'function') return { authorize }
+  throw invalid(`authorize must be a function, got ${typeof authorize}`)
 }
 
 function checkSeeds(seeds: unknown): Seeds {

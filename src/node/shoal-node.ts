@@ -3,7 +3,14 @@
  * passed on to the module that knows it. How it is put together is decided in `node.ts`.
  */
 import { ShoalError } from '../errors.js'
-import { type JoinResult, type Member, type MemberEvent, Membership, type PingOptions } from '../membership/index.js'
+import {
+  type JoinResult,
+  type KeyringControl,
+  type Member,
+  type MemberEvent,
+  Membership,
+  type PingOptions,
+} from '../membership/index.js'
 import {
   type Instance,
   type Registry,
@@ -26,6 +33,7 @@ import {
   type NodeResult,
   type RemoteOptions,
   type Rpc,
+  type RpcTlsOptions,
   type ServiceImpl,
   type ServiceRef,
   type StreamCbOptions,
@@ -36,6 +44,7 @@ import type { Emitter } from './emitter.js'
 import { type NodeHealth, nodeHealth } from './health.js'
 import type { HealthEndpoint } from './health-endpoint.js'
 import { inspectNode, type NodeInspection } from './inspection.js'
+import { NodeKeyring } from './node-keyring.js'
 import type { ResolvedOptions } from './options.js'
 import { ProvidedServices, type ProvideOptions } from './provided-services.js'
 import type { Registration } from './registration.js'
@@ -77,6 +86,8 @@ export class ShoalNode implements AsyncDisposable {
   readonly address: string
   /** Where calls reach it: `host:port`. */
   readonly rpcAddress: string
+  /** The keys of gossip and calls, to be replaced without a gap: add on all nodes, then use on all, then remove on all. */
+  readonly keyring: KeyringControl
   readonly #membership: Membership
   readonly #registry: Registry
   readonly #rpc: Rpc
@@ -96,6 +107,7 @@ export class ShoalNode implements AsyncDisposable {
     this.cluster = options.cluster
     this.address = membership.address
     this.rpcAddress = parts.rpcAddress
+    this.keyring = new NodeKeyring(membership.keyring, rpc)
     this.#membership = membership
     this.#registry = registry
     this.#rpc = rpc
@@ -267,6 +279,15 @@ export class ShoalNode implements AsyncDisposable {
   async ping(member: string, options?: PingOptions): Promise<number> {
     this.#assertOpen()
     return this.#membership.ping(member, options)
+  }
+
+  /**
+   * Other certificates for calls from now on, in a node that was started with `rpc.tls`: new calls take new connections,
+   * those that run go on to their end. Throws INVALID_OPTION, changing nothing.
+   */
+  setTls(tls: RpcTlsOptions): void {
+    this.#assertOpen()
+    this.#rpc.setTls(tls)
   }
 
   /** Whether this node lives, whether it should get traffic, and the state of each of its services. */

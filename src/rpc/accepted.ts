@@ -2,6 +2,7 @@
  * One accepted connection: joins a link, an outbox and the callee's session, and decides when it is given up: no hello
  * in time, garbage, a caller that does not read. What the calls do is the session's and the dispatcher's business.
  */
+import type { Refusal } from './caller-identity.js'
 import type { Flusher } from './flusher.js'
 import { CLOSE_MS, type RpcLimits } from './limits.js'
 import type { Link, LinkError, LinkHandler } from './link.js'
@@ -15,9 +16,12 @@ export interface AcceptedOptions {
   readonly limits: RpcLimits
   readonly session: Omit<
     ServeSessionOptions,
-    'outbox' | 'frameBytesMax' | 'callsMax' | 'streamsMax' | 'callerAddress' | 'onWritten'
+    'outbox' | 'frameBytesMax' | 'callsMax' | 'streamsMax' | 'callerAddress' | 'onWritten' | 'onRefused'
   >
+  readonly onRefused: (refusal: Refusal, address: string) => void
   readonly now: () => number
+  /** The same without the stalls of this process: what the other side is judged by. */
+  readonly steadyNow: () => number
   readonly onClosed: (connection: Accepted) => void
 }
 
@@ -45,11 +49,13 @@ export class Accepted implements LinkHandler {
   #cutAt: number | undefined
   #paused = false
   #closed = false
+  #isCut = false
 
   constructor(options: AcceptedOptions) {
-    const { limits, now } = options
+    const { limits } = options
+    const steadyAt = options.steadyNow()
     this.#options = options
-    this.#helloDeadlineAt = now() + limits.helloMs
+    this.#helloDeadlineAt = steadyAt + limits.helloMs
     this.#link = options.open(this)
     this.#writer = new LinkWriter(
       {
@@ -60,7 +66,7 @@ export class Accepted implements LinkHandler {
         onFlushed: (unsent) => this.#throttle(unsent),
         onDrained: (unsent) => this.#throttle(unsent),
       },
-      now(),
+      steadyAt,
     )
     this.#session = new ServeSession({
       ...options.session,
@@ -70,11 +76,17 @@ export class Accepted implements LinkHandler {
       streamsMax: limits.streamsMax,
       callerAddress: this.#link.remoteAddress(),
       onWritten: () => this.#wrote(),
+      onRefused: (refusal) => options.onRefused(refusal, this.#link.remoteAddress()),
     })
   }
 
   get isAnonymous(): boolean {
     return this.#session.state === 'hello'
+  }
+
+  /** The key that it was made with. */
+  get keyId(): string | undefined {
+    return this.#options.session.proof?.keyId
   }
 
   get runningCount(): number {
@@ -105,10 +117,11 @@ export class Accepted implements LinkHandler {
 
   sweep(now: number): void {
     if (this.#closed) return
+    const steadyAt = this.#options.steadyNow()
     this.#session.sweep(now)
-    if (this.isAnonymous && now >= this.#helloDeadlineAt) this.#cut('hello-timeout')
+    if (this.isAnonymous && steadyAt >= this.#helloDeadlineAt) this.#cut('hello-timeout')
     else if (this.#cutAt !== undefined && now >= this.#cutAt) this.#link.destroy()
-    else if (this.#writer.isStalled(now, this.#options.limits.stallMs)) this.#cut('caller-stalled')
+    else if (this.#writer.isStalled(steadyAt, this.#options.limits.stallMs)) this.#cut('caller-stalled')
   }
 
   flush(): void {
@@ -130,12 +143,13 @@ export class Accepted implements LinkHandler {
   }
 
   handleDrain(): void {
-    this.#writer.handleDrain(this.#options.now())
+    this.#writer.handleDrain(this.#options.steadyNow())
   }
 
   handleClose(_error: LinkError | undefined): void {
     if (this.#closed) return
     this.#closed = true
+    if (this.isAnonymous && !this.#isCut) this.#options.session.counters.add('closed-before-hello')
     this.#session.callerLost()
     this.#options.onClosed(this)
   }
@@ -158,6 +172,7 @@ export class Accepted implements LinkHandler {
   }
 
   #cut(reason: string): void {
+    this.#isCut = true
     this.#options.session.counters.add(reason)
     this.#link.destroy()
   }

@@ -4,14 +4,15 @@
  */
 import { RpcError, unreachable } from '../errors.js'
 import type { CancelReason, IncomingCall, ItemSink } from './call.js'
+import type { CallerIdentity } from './caller-identity.js'
 import { remainingMs } from './deadline.js'
 
 /** What a handler can ask about the call that it serves. */
 export interface CallContext {
   readonly service: string
   readonly method: string
-  /** Who calls: its node name and the address that its connection came from. */
-  readonly caller: { readonly node: string; readonly address: string }
+  /** Who calls, and whether that is proven. */
+  readonly caller: CallerIdentity
   /** Milliseconds until the caller stops waiting, never below zero. */
   remaining(): number
   /** Aborted when the caller cancels or goes away, and at the deadline. Made when first read. */
@@ -60,7 +61,7 @@ export class ActiveCall implements MiddlewareContext {
     return this.#call.output
   }
 
-  get caller(): { readonly node: string; readonly address: string } {
+  get caller(): CallerIdentity {
     return this.#call.caller
   }
 

@@ -1,5 +1,6 @@
 /** The shapes in which a call travels between the parts of rpc: caller, failover, connection, handlers. */
 import type { RpcError } from '../errors.js'
+import type { CallerIdentity } from './caller-identity.js'
 import type { Candidate } from './directory.js'
 import type { InputArgument } from './input-argument.js'
 
@@ -34,7 +35,7 @@ export interface IncomingCall {
   /** Monotonic ms of this process. */
   readonly deadlineAt: number
   readonly headers: Readonly<Record<string, string>>
-  readonly caller: { readonly node: string; readonly address: string }
+  readonly caller: CallerIdentity
   readonly cast: boolean
   /** Of a call whose result is a stream: where its items go. It ends with the call. */
   readonly output?: ItemSink | undefined

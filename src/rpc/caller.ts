@@ -2,7 +2,9 @@
  * The calling functions: `callCb`, `callCbAll`, `call`. Each returns a promise whatever happens: a wrong argument rejects
  * it and nothing is thrown. Where a call may be tried is asked of the directory, how is left to the failover.
  */
+
 import { isRpcError, RpcError } from '../errors.js'
+import { AbortWatch } from './abort-watch.js'
 import type { Attempt } from './call.js'
 import { checkName, invalidArgument, type ModuleCallOptions } from './call-options.js'
 import { type CallPlan, type CallSpec, planCall } from './call-plan.js'
@@ -11,7 +13,7 @@ import { currentCall } from './current-call.js'
 import { CALL_TIMEOUT_MS } from './deadline.js'
 import type { Candidate, Directory } from './directory.js'
 import { Failover } from './failover.js'
-import { type HedgeParts, runHedged } from './hedge.js'
+import { type Hedged, type HedgeParts, runHedged } from './hedge.js'
 import type { OutgoingLayers } from './outgoing-layers.js'
 import type { RetryBudget } from './retry-budget.js'
 
@@ -34,6 +36,7 @@ export interface CallerOptions {
 export class Caller {
   readonly #options: CallerOptions
   readonly #failover: Failover
+  readonly #hedges = new AbortWatch<Hedged>((hedge) => hedge.abort())
 
   constructor(options: CallerOptions) {
     this.#options = options
@@ -91,7 +94,7 @@ export class Caller {
     budget.noteCall()
     if (hedgeMs === undefined || candidates.length < 2) return this.#failover.run({ candidates, request, idempotent })
     const mayHedge = (): boolean => budget.tryTake(now())
-    return runHedged({ attempt, setTimer, mayHedge }, { candidates, request, hedgeMs })
+    return runHedged({ attempt, setTimer, mayHedge, aborts: this.#hedges }, { candidates, request, hedgeMs })
   }
 
   #all({ request, selection }: CallPlan): Promise<NodeResult[]> {

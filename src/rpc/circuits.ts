@@ -1,8 +1,8 @@
 /**
  * Instances that keep failing are tried last for a while: after some failures in a row an instance is ejected, all those
- * of a node as soon as its connection breaks or is refused. When the time is over one call is let through to see. None is
- * ever left out, so the last one of a service is always tried. A new boot of a node begins with a clean slate. Pure;
- * whoever ends calls and connections tells it how.
+ * of a node as soon as its connection breaks, is refused, or leaves a ping unanswered. When the time is over one call is
+ * let through to see. None is ever left out, so the last one of a service is always tried. A new boot of a node begins
+ * with a clean slate. Pure; whoever ends calls and connections tells it how.
  */
 import type { CallErrorCode, RpcError } from '../errors.js'
 import type { Candidate } from './directory.js'
@@ -68,7 +68,7 @@ export class Circuits {
     if (circuit.failures >= FAILURES_MAX) this.#eject(circuit, now)
   }
 
-  /** A connection to this node broke, or was refused: most likely its process is gone, with all its services. */
+  /** A connection to this node broke, was refused, or is silent: most likely its process is gone, with all its services. */
   lost(target: CircuitTarget, now: number): void {
     this.#eject(this.#circuit(keyOf(WHOLE_NODE, target), LOST_MS, now), now)
   }

@@ -14,6 +14,7 @@ import type { Link, LinkError, LinkHandler } from './link.js'
 import { LinkWriter } from './link-writer.js'
 import { Outbox } from './outbox.js'
 import type { CallHolder, OutgoingCall } from './outgoing-call.js'
+import { SilenceWatch } from './silence.js'
 
 export interface ConnectionOptions {
   readonly address: HostPort
@@ -27,6 +28,8 @@ export interface ConnectionOptions {
   /** Of the whole node. */
   readonly budget: ByteBudget
   readonly now: () => number
+  /** The same without the stalls of this process: what the other side is judged by. */
+  readonly steadyNow: () => number
   /** True when no other call of this node is in flight. */
   readonly isLoneCall: () => boolean
 }
@@ -35,6 +38,8 @@ export interface ConnectionOwner {
   connectionReady(connection: Connection): void
   /** The callee goes away: no new call should use it. */
   connectionLeaving(connection: Connection): void
+  /** Nothing comes from the callee, not even an answer to a ping: other instances should be preferred. */
+  connectionQuiet(connection: Connection): void
   connectionClosed(connection: Connection, end: ConnectionEnd): void
 }
 
@@ -67,7 +72,8 @@ export class Connection implements LinkHandler, CallHolder {
   /** Set once we end the connection ourselves; why, and how long the other side may take. */
   #ending: { readonly code: CallErrorCode; readonly message: string; readonly cutAt: number } | undefined
   #lastUsedAt: number
-  #probeDeadlineAt: number | undefined
+  readonly #silence: SilenceWatch
+  #isSilent = false
 
   constructor(options: ConnectionOptions, owner: ConnectionOwner) {
     const { limits } = options
@@ -83,8 +89,10 @@ export class Connection implements LinkHandler, CallHolder {
       budget: new ByteBudget(limits.receivedBytesMax, options.budget),
     })
     this.#lastUsedAt = options.now()
-    this.#dialDeadlineAt = this.#lastUsedAt + limits.connectMs
-    this.#link = options.dial(options.address, this)
+    const steadyAt = options.steadyNow()
+    this.#dialDeadlineAt = steadyAt + limits.connectMs
+    this.#silence = new SilenceWatch(limits, steadyAt)
+    this.#link = options.dial(options.address, this, options.session.target.node)
     this.#writer = new LinkWriter(
       {
         outbox: this.#outbox,
@@ -92,8 +100,10 @@ export class Connection implements LinkHandler, CallHolder {
         flusher: options.flusher,
         isOver: () => this.#closed || this.#ending !== undefined,
         onFlushed: () => this.#session.flushed(),
+        // A ping behind megabytes is answered when they are through.
+        onTaken: () => this.#silence.heard(),
       },
-      this.#lastUsedAt,
+      steadyAt,
     )
   }
 
@@ -137,25 +147,26 @@ export class Connection implements LinkHandler, CallHolder {
   }
 
   /** Membership calls the peer dead: it has a second to prove otherwise. */
-  probe(now: number): void {
-    this.#expectSign(now + this.#options.limits.probeMs)
+  probe(): void {
+    this.#demandSign(this.#options.limits.probeMs)
   }
 
   /** Ends what is over by now. Returns whether there is something to look at again soon. */
   sweep(now: number): boolean {
     if (this.#closed) return false
-    const { stallMs } = this.#options.limits
+    const { stallMs, silenceMs } = this.#options.limits
+    const steadyAt = this.#options.steadyNow()
     if (this.#session.sweep(now)) {
       // A slow handler, or a way that swallows everything without a word, on which each further call would fail too.
-      this.#expectSign(now + stallMs)
+      this.#demandSign(silenceMs)
       this.#wrote()
     }
-    if (!this.#wasReady && now >= this.#dialDeadlineAt) this.#cut('no connection within the time limit')
+    if (!this.#wasReady && steadyAt >= this.#dialDeadlineAt) this.#cut('no connection within the time limit')
     else if (this.#ending !== undefined && now >= this.#ending.cutAt) this.#link.destroy()
-    else if (this.#probeDeadlineAt !== undefined && now >= this.#probeDeadlineAt) this.#cut('no answer to a ping')
-    else if (this.#writer.isStalled(now, stallMs)) this.#cut(`the peer took no bytes for ${stallMs} ms`)
+    else if (this.#writer.isStalled(steadyAt, stallMs)) this.#cut(`the peer took no bytes for ${stallMs} ms`)
+    else this.#listen(steadyAt)
     this.#endIfOver()
-    return !this.#wasReady || this.pendingCount > 0 || this.#ending !== undefined || this.#probeDeadlineAt !== undefined
+    return !this.#wasReady || this.pendingCount > 0 || this.#ending !== undefined || this.#silence.isAsking
   }
 
   /** Sends what is written, fails the calls in flight with `code`, and ends the connection. */
@@ -180,7 +191,7 @@ export class Connection implements LinkHandler, CallHolder {
 
   handleBytes(chunk: Uint8Array, length: number): void {
     if (this.#closed || this.#ending !== undefined) return
-    this.#probeDeadlineAt = undefined
+    this.#silence.heard()
     this.#session.handleBytes(chunk, length)
     if (this.#session.state === 'failed') {
       this.#cut(this.#session.failure ?? 'the protocol was broken')
@@ -196,26 +207,44 @@ export class Connection implements LinkHandler, CallHolder {
   }
 
   handleDrain(): void {
-    this.#writer.handleDrain(this.#options.now())
+    this.#writer.handleDrain(this.#options.steadyNow())
   }
 
   handleClose(error: LinkError | undefined): void {
     if (this.#closed) return
     this.#closed = true
-    const { target } = this.#options.session
-    const message =
-      this.#ending?.message ?? `the connection to ${target.node} was lost: ${error?.message ?? 'it ended'}`
+    const message = this.#ending?.message ?? this.#lossOf(error)
     this.#session.lost(this.#ending?.code ?? 'CONNECTION_LOST', message)
-    const unexpected = this.#ending === undefined && this.#session.state !== 'leaving'
+    const unexpected = (this.#ending === undefined || this.#isSilent) && this.#session.state !== 'leaving'
     this.#owner.connectionClosed(this, { message, errorCode: error?.code, wasReady: this.#wasReady, unexpected })
   }
 
-  /** Pings the peer, which is given up unless anything comes from it by then. */
-  #expectSign(deadlineAt: number): void {
+  #lossOf(error: LinkError | undefined): string {
+    const { node } = this.#options.session.target
+    if (this.#wasReady) return `the connection to ${node} was lost: ${error?.message ?? 'it ended'}`
+    const isRefusal = error === undefined || error.code === 'ECONNRESET'
+    const hint = isRefusal ? '; it was ended before the welcome: check that both nodes have the same keys, or tls' : ''
+    return `no connection to ${node}: ${error?.message ?? 'it ended'}${hint}`
+  }
+
+  /** Pings the peer, which is given up unless anything comes from it within `withinMs`. */
+  #demandSign(withinMs: number): void {
     if (!this.#wasReady || this.#ending !== undefined) return
-    const isAsked = this.#probeDeadlineAt !== undefined
-    this.#probeDeadlineAt = Math.min(deadlineAt, this.#probeDeadlineAt ?? deadlineAt)
-    if (isAsked) return
+    if (this.#silence.demand(this.#options.steadyNow(), withinMs)) this.#ping()
+  }
+
+  #listen(steadyAt: number): void {
+    if (!this.#wasReady || this.#ending !== undefined) return
+    const step = this.#silence.sweep(steadyAt, this.pendingCount > 0)
+    if (step === 'ping') this.#ping()
+    else if (step === 'quiet') this.#owner.connectionQuiet(this)
+    else if (step === 'over') {
+      this.#isSilent = true
+      this.#cut('no answer to a ping')
+    }
+  }
+
+  #ping(): void {
     this.#session.ping()
     this.#writer.flush()
   }

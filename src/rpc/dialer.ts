@@ -1,31 +1,66 @@
-/** Opens connections: the only file of the caller's side that imports `node:net`. Knows nothing of the protocol. */
-import { connect } from 'node:net'
+/**
+ * Opens connections, in plaintext or secured: the only file of the caller's side that imports `node:net` and `node:tls`.
+ * Knows nothing of the protocol, and of TLS only when to begin.
+ */
+import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { formatHostPort, type HostPort } from '../address.js'
+import type { ChannelSecurity } from './channel-security.js'
+import { callerHandshakeFault } from './handshake-fault.js'
 import type { Link, LinkHandler } from './link.js'
 import { SocketLink } from './socket-link.js'
 
-/** Begins to connect; the handler hears whether it worked. Must not throw and must not call the handler at once. */
-export type Dial = (address: HostPort, handler: LinkHandler) => Link
+/**
+ * Begins to connect to a node; the handler hears whether it worked, and nothing is sent to somebody else first. Must not
+ * throw and must not call the handler at once.
+ */
+export type Dial = (address: HostPort, handler: LinkHandler, node: string) => Link
 
 /** Untouched pages of it cost nothing; a reply of 64 KiB comes in one piece. */
 const RECEIVE_BYTES = 262_144
 const KEEP_ALIVE_MS = 30_000
 
 export const dialTcp: Dial = (address, handler) => {
-  const socket = connect({
-    host: address.host,
-    port: address.port,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEP_ALIVE_MS,
-    onread: {
-      buffer: Buffer.allocUnsafeSlow(RECEIVE_BYTES),
-      callback: (length: number, bytes: Uint8Array) => {
-        handler.handleBytes(bytes, length)
-        return true
-      },
-    },
-  })
+  const socket = tuned(connect({ host: address.host, port: address.port, onread: reading(handler) }))
   socket.on('connect', () => handler.handleOpen())
-  return new SocketLink(socket, handler, formatHostPort(address))
+  return new SocketLink(socket, handler, { remoteAddress: formatHostPort(address) })
+}
+
+/** The same behind a handshake, which says what is wrong if it fails. */
+export function dialSecured(security: ChannelSecurity): Dial {
+  return (address, handler, node) => {
+    const { host, port } = address
+    // The types know `onread` of plain sockets alone.
+    const options = { host, port, onread: reading(handler), ...security.clientOptions() }
+    const socket = connectTls(options)
+    tuned(socket)
+    let isSecured = false
+    socket.on('secureConnect', () => {
+      isSecured = true
+      const problem = security.calleeProblem(socket, node)
+      if (problem === undefined) handler.handleOpen()
+      else socket.destroy(new Error(problem))
+    })
+    return new SocketLink(socket, handler, {
+      remoteAddress: formatHostPort(address),
+      explain: (code) => (isSecured ? undefined : callerHandshakeFault(code)?.message),
+    })
+  }
+}
+
+function reading(handler: LinkHandler): {
+  buffer: Uint8Array
+  callback: (length: number, bytes: Uint8Array) => boolean
+} {
+  return {
+    buffer: Buffer.allocUnsafeSlow(RECEIVE_BYTES),
+    callback: (length, bytes) => {
+      handler.handleBytes(bytes, length)
+      return true
+    },
+  }
+}
+
+function tuned(socket: Socket): Socket {
+  return socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
 }

@@ -51,4 +51,4 @@ export interface Directory {
 }
 
 /** What a connection shows of a peer's health. Never a verdict: membership only looks at once, or sees a sign of life. */
-export type PeerEvidence = 'refused' | 'reset' | 'answered'
+export type PeerEvidence = 'refused' | 'reset' | 'silent' | 'answered'

@@ -5,6 +5,7 @@
  */
 import { type RemoteFailure, RpcError, ShoalError } from '../errors.js'
 import { ActiveCall } from './active-call.js'
+import { Authorization, type Authorize, type Denial } from './authorization.js'
 import type { CancelReason, Dispatcher, IncomingCall, ItemSink, Outcome } from './call.js'
 import { Load } from './load.js'
 import { type AnyFunction, tryMethod } from './method-lookup.js'
@@ -48,6 +49,10 @@ export interface HandlersOptions {
   readonly exposeStacks?: boolean | undefined
   /** Around every incoming call, outside the layers of its service. */
   readonly use?: readonly Middleware[] | undefined
+  /** Asked for each admitted call before anything of it runs. */
+  readonly authorize?: Authorize | undefined
+  /** Told when `authorize` itself failed. */
+  readonly onAuthorizeFailed?: ((error: ShoalError) => void) | undefined
   /** Told when the handler of a cast fails, since no caller waits for it. */
   readonly onCastFailed?: ((error: RpcError) => void) | undefined
   /** Told when a result does not conform to its schema: whoever called, the fault is here. */
@@ -60,10 +65,14 @@ export interface HandlersStats {
   readonly inFlightByService: Readonly<Record<string, number>>
   /** Of those in flight: calls that were cancelled and still run. */
   readonly cancelledRunning: number
-  /** Calls that were cancelled and ran on to a result. */
+  /** Calls that were cancelled and ran on to a result: their handlers do not heed `signal`. */
   readonly ignoredCancel: number
   readonly served: number
   readonly refused: number
+  /** Of the refused: by `authorize`. */
+  readonly unauthorized: number
+  /** Of those: since the hook threw, rejected, or gave no verdict. */
+  readonly authorizeFailed: number
 }
 
 interface Entry {
@@ -84,8 +93,19 @@ interface Admitted {
   readonly handler: AnyFunction
 }
 
+/** A call that counts as in flight. */
+interface Running {
+  readonly call: IncomingCall
+  readonly active: ActiveCall
+  readonly admitted: Admitted
+  readonly settle: (outcome: Outcome) => void
+}
+
+type Cancel = (reason: CancelReason) => void
+
 export class Handlers implements Dispatcher {
   readonly #options: HandlersOptions
+  readonly #authorization: Authorization | undefined
   readonly #entries = new Map<string, Entry>()
   readonly #load = new Load()
   #cancelledRunning = 0
@@ -95,6 +115,8 @@ export class Handlers implements Dispatcher {
 
   constructor(options: HandlersOptions) {
     this.#options = options
+    const { authorize: hook, now, onAuthorizeFailed: onFailed } = options
+    this.#authorization = hook === undefined ? undefined : new Authorization({ hook, now, onFailed })
   }
 
   /** Makes a service callable. Throws INVALID_ARGUMENT for a name that cannot be used or is taken; nothing is changed then. */
@@ -159,6 +181,8 @@ export class Handlers implements Dispatcher {
       ignoredCancel: this.#ignoredCancel,
       served: this.#served,
       refused: this.#refused,
+      unauthorized: this.#authorization?.counts().denied ?? 0,
+      authorizeFailed: this.#authorization?.counts().failed ?? 0,
     }
   }
 
@@ -169,9 +193,59 @@ export class Handlers implements Dispatcher {
       settle({ ok: false, error: admitted })
       return undefined
     }
-    const { entry } = admitted
     const active = new ActiveCall(call, this.#options.now)
-    this.#begin(entry)
+    this.#begin(admitted.entry)
+    const running: Running = { call, active, admitted, settle }
+    return this.#authorization === undefined ? this.#run(running) : this.#authorize(this.#authorization, running)
+  }
+
+  #authorize(authorization: Authorization, running: Running): Cancel | undefined {
+    const { active } = running
+    const answer = this.#options.runInCall(active, () => authorization.ask(active))
+    if (!(answer instanceof Promise)) return this.#answered(running, answer)
+    let cancel: Cancel | undefined
+    let isAsking = true
+    answer.then((denial) => {
+      if (!isAsking) return
+      isAsking = false
+      cancel = this.#answered(running, denial)
+    })
+    return (reason) => {
+      if (isAsking) {
+        // Nothing of the call has run, and what the hook still does is no part of it.
+        isAsking = false
+        this.#cancel(active, reason)
+        this.#refuse(running, this.#refusal(codeOf(reason), `was still asked whether ${whatOf(active)} is allowed`))
+      } else cancel?.(reason)
+    }
+  }
+
+  #answered(running: Running, denial: Denial | undefined): Cancel | undefined {
+    const { call, active, admitted } = running
+    if (denial === undefined) {
+      // The hook may have taken its time.
+      const { entry } = admitted
+      const admission = entry.admission()
+      const refusal = admission === 'running' ? this.#expired(call) : this.#closedFor(entry, admission)
+      if (refusal === undefined) return this.#run(running)
+      this.#refuse(running, refusal)
+      return undefined
+    }
+    const what = `does not allow ${whatOf(active)} to '${call.caller.node}'${denial.because}`
+    this.#refuse(running, this.#refusal('UNAUTHORIZED', what))
+    return undefined
+  }
+
+  #refuse({ active, admitted, settle }: Running, error: RpcError): void {
+    this.#refused++
+    this.#end(admitted.entry, active, false)
+    settle({ ok: false, error })
+  }
+
+  #run(running: Running): Cancel | undefined {
+    const { call, active, admitted, settle } = running
+    const { entry } = admitted
+    this.#served++
     let result: unknown
     let pending: Promise<unknown> | undefined
     try {
@@ -215,13 +289,17 @@ export class Handlers implements Dispatcher {
     if (isStream !== (call.output !== undefined) && (isStream || entry.streams !== undefined)) {
       return this.#refusal('NO_METHOD', kindProblem(call, isStream))
     }
-    if (call.deadlineAt <= this.#options.now()) {
-      return this.#refusal('DEADLINE_EXCEEDED', `got ${call.service}.${call.method} after its deadline`)
-    }
+    const late = this.#expired(call)
+    if (late !== undefined) return late
     if (entry.load.count >= entry.maxInFlight) {
       return this.#refusal('OVERLOADED', `already runs ${entry.maxInFlight} calls of '${call.service}'`)
     }
     return { entry, handler }
+  }
+
+  #expired({ service, method, deadlineAt }: IncomingCall): RpcError | undefined {
+    if (deadlineAt > this.#options.now()) return undefined
+    return this.#refusal('DEADLINE_EXCEEDED', `got ${service}.${method} after its deadline`)
   }
 
   #closedFor(entry: Entry, admission: 'draining' | 'unavailable'): RpcError {
@@ -308,7 +386,6 @@ export class Handlers implements Dispatcher {
   }
 
   #begin(entry: Entry): void {
-    this.#served++
     entry.load.add()
     this.#load.add()
   }
@@ -352,4 +429,12 @@ function kindProblem({ service, method }: IncomingCall, isStream: boolean): stri
 
 function invalid(message: string): ShoalError {
   return new ShoalError('INVALID_ARGUMENT', message)
+}
+
+function codeOf(reason: CancelReason): RpcError['code'] {
+  return reason === 'deadline' ? 'DEADLINE_EXCEEDED' : 'CANCELLED'
+}
+
+function whatOf({ service, method }: ActiveCall): string {
+  return `${service}.${method}`
 }

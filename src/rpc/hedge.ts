@@ -3,9 +3,15 @@
  * as well, and the first answer counts. Instances that refuse are passed over as in any failover. The loser is cancelled.
  */
 import type { RpcError } from '../errors.js'
+import type { Abortable, AbortWatch } from './abort-watch.js'
 import { AttemptHistory, mayTryAgain } from './attempt-history.js'
 import type { Attempt, CallRequest } from './call.js'
 import type { Candidate } from './directory.js'
+
+/** A call that is made twice at most, as those see it who hear of its caller's signal. */
+export interface Hedged extends Abortable {
+  abort(): void
+}
 
 export interface HedgeParts {
   readonly attempt: Attempt
@@ -13,6 +19,8 @@ export interface HedgeParts {
   readonly setTimer: (callback: () => void, ms: number) => () => void
   /** False when no more tries may be made now. */
   readonly mayHedge: () => boolean
+  /** The callers' signals. */
+  readonly aborts: AbortWatch<Hedged>
 }
 
 export interface HedgedPass {
@@ -26,7 +34,8 @@ export function runHedged(parts: HedgeParts, pass: HedgedPass): Promise<unknown>
   return new Promise((resolve, reject) => new Hedge(parts, pass, resolve, reject).start())
 }
 
-class Hedge {
+class Hedge implements Hedged {
+  readonly request: CallRequest
   readonly #parts: HedgeParts
   readonly #pass: HedgedPass
   readonly #resolve: (value: unknown) => void
@@ -34,7 +43,6 @@ class Hedge {
   readonly #history = new AttemptHistory()
   /** Aborted to end whatever is still under way; the caller's own signal aborts it too. */
   readonly #controller = new AbortController()
-  readonly #onAbort = (): void => this.#controller.abort()
   #next = 0
   #running = 0
   #isOver = false
@@ -46,6 +54,7 @@ class Hedge {
     resolve: (value: unknown) => void,
     reject: (error: unknown) => void,
   ) {
+    this.request = pass.request
     this.#parts = parts
     this.#pass = pass
     this.#resolve = resolve
@@ -53,11 +62,15 @@ class Hedge {
   }
 
   start(): void {
-    const { signal } = this.#pass.request
+    const { signal } = this.request
     if (signal?.aborted === true) this.#controller.abort()
-    else signal?.addEventListener('abort', this.#onAbort)
+    else if (signal !== undefined) this.#parts.aborts.add(signal, this)
     this.#cancelTimer = this.#parts.setTimer(() => this.#hedge(), this.#pass.hedgeMs)
     this.#tryNext()
+  }
+
+  abort(): void {
+    this.#controller.abort()
   }
 
   #hedge(): void {
@@ -68,7 +81,7 @@ class Hedge {
     const candidate = this.#pass.candidates[this.#next++]
     if (candidate === undefined) return
     this.#running++
-    const request = { ...this.#pass.request, signal: this.#controller.signal }
+    const request = { ...this.request, signal: this.#controller.signal }
     this.#parts.attempt(candidate, request).then(
       (value) => this.#end(() => this.#resolve(value)),
       (error: unknown) => this.#failed(candidate, error),
@@ -96,7 +109,8 @@ class Hedge {
     if (this.#isOver) return
     this.#isOver = true
     this.#cancelTimer()
-    this.#pass.request.signal?.removeEventListener('abort', this.#onAbort)
+    const { signal } = this.request
+    if (signal !== undefined) this.#parts.aborts.remove(signal, this)
     settle()
     this.#controller.abort()
   }

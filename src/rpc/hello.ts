@@ -4,6 +4,7 @@
  */
 import { ByteReader } from './byte-reader.js'
 import type { ByteWriter } from './byte-writer.js'
+import type { Refusal } from './caller-identity.js'
 import type { Span } from './frame-reader.js'
 
 /** `SHRP`, read as a little-endian u32. */
@@ -94,18 +95,32 @@ export function decodeWelcome(body: Span): Welcome | undefined {
   return reader.failed ? undefined : welcome
 }
 
-/** Why this node does not serve that caller, in words for the caller's log; `undefined` when it does. */
-export function helloMismatch(hello: Hello, self: RpcIdentity, codec: string): string | undefined {
+/** Why this node does not serve that caller: a counter's name, and words for the caller; `undefined` when it does. */
+export function helloMismatch(hello: Hello, self: RpcIdentity, codec: string): Refusal | undefined {
   if (hello.cluster !== self.cluster)
-    return `cluster: node ${self.node} is in '${self.cluster}', the caller is in '${hello.cluster}'`
+    return refusal(
+      'wrong-cluster',
+      `cluster: node ${self.node} is in '${self.cluster}', the caller is in '${hello.cluster}'`,
+    )
   if (hello.protocolMin > PROTOCOL_MAX || hello.protocolMax < PROTOCOL_MIN)
-    return `protocol version: node ${self.node} speaks ${PROTOCOL_MIN} to ${PROTOCOL_MAX}, the caller ${hello.protocolMin} to ${hello.protocolMax}`
+    return refusal(
+      'wrong-version',
+      `protocol version: node ${self.node} speaks ${PROTOCOL_MIN} to ${PROTOCOL_MAX}, the caller ${hello.protocolMin} to ${hello.protocolMax}`,
+    )
   if (hello.expectedNode !== self.node)
-    return `node name: this is '${self.node}', the caller expects '${hello.expectedNode}'`
+    return refusal('wrong-node', `node name: this is '${self.node}', the caller expects '${hello.expectedNode}'`)
   if (hello.expectedBootId !== '' && hello.expectedBootId !== self.bootId)
-    return `boot id: node ${self.node} runs as ${self.bootId}, the caller expects ${hello.expectedBootId}`
+    return refusal(
+      'wrong-boot',
+      `boot id: node ${self.node} runs as ${self.bootId}, the caller expects ${hello.expectedBootId}`,
+    )
   if (hello.node === self.node && hello.bootId !== self.bootId)
-    return `node name: node ${self.node} was called by another process that has its name`
-  if (hello.codec !== codec) return `codec: node ${self.node} uses '${codec}', the caller '${hello.codec}'`
+    return refusal('wrong-node', `node name: node ${self.node} was called by another process that has its name`)
+  if (hello.codec !== codec)
+    return refusal('wrong-codec', `codec: node ${self.node} uses '${codec}', the caller '${hello.codec}'`)
   return undefined
+}
+
+function refusal(reason: string, message: string): Refusal {
+  return { reason, message }
 }

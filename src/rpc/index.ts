@@ -1,6 +1,7 @@
 /** The door of rpc: calling other nodes, and being called. */
 
 export type { CallContext, MiddlewareContext } from './active-call.js'
+export type { Authorize, AuthorizeVerdict } from './authorization.js'
 export type {
   CallCbOptions,
   CallOptions,
@@ -12,6 +13,8 @@ export type {
 } from './call-options.js'
 export type { ServiceRef } from './call-plan.js'
 export type { NodeResult } from './caller.js'
+export type { CallerIdentity, PeerCertificate } from './caller-identity.js'
+export type { RpcTlsOptions } from './certificate-security.js'
 export {
   type Contract,
   contractSchemas,

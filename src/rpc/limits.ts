@@ -19,10 +19,7 @@ export interface RpcLimits {
   readonly receivedBytesMax: number
   /** The same for all connections of a node. Default 512 MiB. */
   readonly receivedBytesNodeMax: number
-  /**
-   * A connection whose other side takes nothing for this long is closed; so is one on which a call's deadline passed and
-   * the ping after it brought no sign of life for this long. Default 30 s.
-   */
+  /** A connection whose other side takes nothing for this long is closed. Default 30 s. */
   readonly stallMs: number
   /** Calls in flight on one connection of a caller. Default 65,536. */
   readonly outgoingCallsMax: number
@@ -38,9 +35,11 @@ export interface RpcLimits {
   readonly incomingConnectionsMax: number
   /** Of these, how many may not have said hello yet. Default 256. */
   readonly anonymousConnectionsMax: number
-  /** How long a connection may take to say hello. Default 2 s. */
+  /** How long an accepted connection may take for its TLS handshake, and again for its hello. Default 2 s. */
   readonly helloMs: number
-  /** Connecting and the exchange of hellos. Default 2 s: a lost SYN is sent again only after one. */
+  /** Bytes that it may send for its TLS handshake; one that sends more is closed. Default 64 KiB. */
+  readonly handshakeBytesMax: number
+  /** Connecting, the TLS handshake and the exchange of hellos. Default 2 s: a lost SYN is sent again only after one. */
   readonly connectMs: number
   /** First delay after a failed connect, with jitter. Default 50 ms, doubling. */
   readonly backoffMs: number
@@ -48,8 +47,18 @@ export interface RpcLimits {
   readonly backoffMsMax: number
   /** A connection without a call for this long is closed. Default 60 s. */
   readonly idleMs: number
-  /** Silence after a ping by which a connection to a member called dead is given up. Default 1 s. */
+  /** Silence while a call waits that brings a ping. Default 1 s. */
+  readonly pingMs: number
+  /**
+   * Silence after a ping by which other instances are preferred, and by which a connection to a member called dead is
+   * given up. Default 1 s.
+   */
   readonly probeMs: number
+  /**
+   * Silence after a ping by which a connection is given up though nobody calls its member dead. Default 10 s: a callee
+   * that computes without a break does not answer either, and its calls would be lost for nothing.
+   */
+  readonly silenceMs: number
 }
 
 const DEFAULTS: RpcLimits = {
@@ -66,11 +75,14 @@ const DEFAULTS: RpcLimits = {
   incomingConnectionsMax: 4_096,
   anonymousConnectionsMax: 256,
   helloMs: 2_000,
+  handshakeBytesMax: 65_536,
   connectMs: 2_000,
   backoffMs: 50,
   backoffMsMax: 2_000,
   idleMs: 60_000,
+  pingMs: 1_000,
   probeMs: 1_000,
+  silenceMs: 10_000,
 }
 
 export function resolveRpcLimits(limits: Partial<RpcLimits> | undefined): RpcLimits {

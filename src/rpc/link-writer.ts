@@ -15,6 +15,8 @@ export interface LinkWriterOptions {
   readonly isOver: () => boolean
   /** What the outbox held has gone to the link. */
   readonly onFlushed: (unsentBytes: number) => void
+  /** The other side took some of what waited. */
+  readonly onTaken?: () => void
   /** The link has room again. */
   readonly onDrained?: (unsentBytes: number) => void
 }
@@ -80,8 +82,9 @@ export class LinkWriter implements Flushable {
 
   /** Whether the other side has taken nothing for so long. */
   isStalled(now: number, stallMs: number): boolean {
-    const { link } = this.#options
+    const { link, onTaken } = this.#options
     const sentBytes = link.sentBytes()
+    if (link.unsentBytes() > 0 && sentBytes !== this.#stall.sentBytes) onTaken?.()
     if (link.unsentBytes() === 0 || sentBytes !== this.#stall.sentBytes) this.#stall = { sentBytes, since: now }
     return now - this.#stall.since > stallMs
   }

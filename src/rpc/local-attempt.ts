@@ -148,7 +148,7 @@ export class LocalAttempt {
       args: this.#copy?.args(request) ?? request.args,
       deadlineAt: request.deadlineAt,
       headers: request.headers ?? NO_HEADERS,
-      caller: { node, address: address() },
+      caller: { node, address: address(), verified: true, certificate: undefined },
       cast: request.cast,
     }
   }
@@ -228,7 +228,8 @@ class RunningCall implements Stoppable {
       node: this.#node,
       cause: reason === 'cancelled' ? signal?.reason : undefined,
     } as const
-    this.settle({ ok: false, error: new RpcError(code, `${service}.${method} on '${this.#node}' ${what}`, fields) })
+    // First: a call that still waits for its admission knows that nothing of it ran.
     this.stop?.(reason)
+    this.settle({ ok: false, error: new RpcError(code, `${service}.${method} on '${this.#node}' ${what}`, fields) })
   }
 }

@@ -127,9 +127,9 @@ export class Peer implements ConnectionOwner, CallHolder {
     return busy
   }
 
-  probe(now: number): void {
-    this.#current?.probe(now)
-    for (const connection of this.#leaving) connection.probe(now)
+  probe(): void {
+    this.#current?.probe()
+    for (const connection of this.#leaving) connection.probe()
   }
 
   /** Takes no more calls; what runs on its connection goes on to its end. */
@@ -167,6 +167,10 @@ export class Peer implements ConnectionOwner, CallHolder {
     if (this.#current !== connection) return
     this.#current = undefined
     this.#leaving.add(connection)
+  }
+
+  connectionQuiet(): void {
+    this.#options.onEvidence('silent')
   }
 
   connectionClosed(connection: Connection, end: ConnectionEnd): void {

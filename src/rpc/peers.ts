@@ -22,6 +22,7 @@ import { type CallOwner, OutgoingCall } from './outgoing-call.js'
 import type { PayloadCodec } from './payload-codec.js'
 import { Peer, type PeerStats } from './peer.js'
 import { PlainCodec } from './plain-codec.js'
+import { Sweeper } from './sweeper.js'
 import { ValueError } from './values.js'
 
 export interface PeersOptions {
@@ -68,7 +69,7 @@ export class Peers implements CallOwner {
   #streams = 0
   /** The same by node. */
   readonly #pending = new Map<string, number>()
-  #sweepTimer: NodeJS.Timeout | undefined
+  readonly #sweeper = new Sweeper({ everyMs: SWEEP_MS, now: monotonicMs, sweep: () => this.#sweep() })
   #housekeepingTimer: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
   #onAllClosed: (() => void) | undefined
@@ -97,8 +98,13 @@ export class Peers implements CallOwner {
 
   /** Membership calls the node dead: its connections are pinged, and ended after a second of silence. */
   probe(node: string): void {
-    const now = monotonicMs()
-    for (const peer of this.#all()) if (peer.target.node === node) peer.probe(now)
+    for (const peer of this.#all()) if (peer.target.node === node) peer.probe()
+    this.#keepSweeping()
+  }
+
+  /** New calls open connections of their own; what runs on the present ones goes on to its end. */
+  renewConnections(): void {
+    for (const peer of this.#peers.values()) peer.retire()
     this.#keepSweeping()
   }
 
@@ -115,7 +121,7 @@ export class Peers implements CallOwner {
   /** Fails every call with CLOSED and ends the connections; resolves when they are gone, within about a second. */
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
-      clearInterval(this.#sweepTimer)
+      this.#sweeper.stop()
       clearInterval(this.#housekeepingTimer)
       const cut = setTimeout(() => {
         for (const peer of this.#all()) peer.destroy()
@@ -157,7 +163,7 @@ export class Peers implements CallOwner {
       if (payload === undefined || peer === undefined) return
       peer.send(call, payload, now)
       if (request.signal !== undefined && !call.isSettled) this.#aborts.add(request.signal, call)
-      if (this.#sweepTimer === undefined) this.#keepSweeping()
+      if (!this.#sweeper.isRunning) this.#keepSweeping()
     }
   }
 
@@ -201,6 +207,7 @@ export class Peers implements CallOwner {
         limits: this.#limits,
         budget: this.#budget,
         now: monotonicMs,
+        steadyNow: () => this.#sweeper.steadyNow(),
         isLoneCall: () => this.#inFlight <= 1,
         session: {
           codec: this.#codec,
@@ -258,16 +265,11 @@ export class Peers implements CallOwner {
 
   #keepSweeping(): void {
     if (this.#closing !== undefined) return
-    this.#sweepTimer ??= setInterval(this.#sweepSoon, SWEEP_MS).unref()
-    this.#housekeepingTimer ??= setInterval(this.#sweepSoon, HOUSEKEEPING_MS).unref()
+    this.#sweeper.start()
+    this.#housekeepingTimer ??= setInterval(this.#sweeper.sweepSoon, HOUSEKEEPING_MS).unref()
   }
 
-  /** Sockets are read first: after a stall of this process the replies that came meanwhile must count. */
-  readonly #sweepSoon = (): void => {
-    setImmediate(this.#sweep)
-  }
-
-  readonly #sweep = (): void => {
+  #sweep(): void {
     if (this.#closing !== undefined) return
     const now = monotonicMs()
     let busy = this.#inFlight > 0 || this.#streams > 0
@@ -279,8 +281,7 @@ export class Peers implements CallOwner {
       this.#keepSweeping()
       return
     }
-    clearInterval(this.#sweepTimer)
-    this.#sweepTimer = undefined
+    this.#sweeper.stop()
     if (this.#peers.size > 0 || this.#retired.size > 0) return
     clearInterval(this.#housekeepingTimer)
     this.#housekeepingTimer = undefined

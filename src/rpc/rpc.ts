@@ -4,8 +4,9 @@
  */
 import { formatHostPort, type HostPort } from '../address.js'
 import { monotonicMs } from '../clock.js'
-import { RpcError } from '../errors.js'
+import { RpcError, ShoalError } from '../errors.js'
 import type { Random } from '../random.js'
+import type { Authorize } from './authorization.js'
 import { ByteBudget } from './byte-budget.js'
 import type { Attempt } from './call.js'
 import {
@@ -20,15 +21,18 @@ import {
 } from './call-options.js'
 import type { CallSpec, ServiceRef } from './call-plan.js'
 import { Caller, type NodeResult, promised } from './caller.js'
+import { CertificateSecurity, type RpcTlsOptions } from './certificate-security.js'
 import { Circuits } from './circuits.js'
 import { type Contract, isContract } from './contract.js'
 import { runInCall } from './current-call.js'
 import { CALL_TIMEOUT_MS, REMOTE_TIMEOUT_MS, TIMEOUT_MS_MAX } from './deadline.js'
 import { DeadlineSweep, type Expiring } from './deadline-sweep.js'
+import { dialSecured } from './dialer.js'
 import type { Directory, PeerEvidence } from './directory.js'
 import { Handlers, type HandlersStats, type Provided } from './handlers.js'
 import { isAsyncIterable } from './input-argument.js'
 import { ItemStream } from './item-stream.js'
+import { KeySecurity } from './key-security.js'
 import { type RpcLimits, resolveRpcLimits } from './limits.js'
 import { LocalAttempt, type LocalPassing } from './local-attempt.js'
 import type { Middleware } from './middleware.js'
@@ -58,6 +62,12 @@ export interface RpcOptions {
   /** Send the stack of a thrown error to the caller. Default false. */
   readonly exposeStacks?: boolean | undefined
   readonly random?: Random | undefined
+  /** The raw keys of the cluster, the primary first: callers and callees have to have one. Default plaintext. */
+  readonly keys?: readonly Uint8Array[] | undefined
+  /** Certificates in place of the keys. */
+  readonly tls?: RpcTlsOptions | undefined
+  /** Asked for each incoming call. */
+  readonly authorize?: Authorize | undefined
   /** Around every incoming call, outside the middleware of its service. */
   readonly use?: readonly Middleware[] | undefined
   /** Around every call that is made here. */
@@ -72,6 +82,8 @@ export interface RpcStats {
   readonly handlers: HandlersStats
   readonly peers: PeersStats
   readonly server: RpcServerStats
+  /** By what calls of other nodes are protected. */
+  readonly security: 'none' | 'keys' | 'certificates'
   /** Calls to this process itself that wait for their handler. */
   readonly localPending: number
   /** Calls that wait for their next pass. */
@@ -95,6 +107,7 @@ export class Rpc {
   readonly #budget: RetryBudget
   readonly #outgoing: OutgoingLayers | undefined
   readonly #itemDeadlines = new DeadlineSweep<Expiring>(monotonicMs)
+  readonly #security: KeySecurity | CertificateSecurity | undefined
   readonly #stubs = new Map<ServiceRef, object>()
   /** Gives up one wait for running calls each. */
   readonly #drains = new Set<() => void>()
@@ -106,8 +119,11 @@ export class Rpc {
     this.#bind = options.bind
     this.#address = formatHostPort(options.bind)
     this.#identity = { cluster, node, bootId }
-    const faults = { onCastFailed: options.onFault, onResultRefused: options.onFault }
-    this.#handlers = new Handlers({ node, now: monotonicMs, runInCall, exposeStacks, use, ...faults })
+    const { onFault, authorize } = options
+    const faults = { onCastFailed: onFault, onResultRefused: onFault, onAuthorizeFailed: onFault }
+    this.#handlers = new Handlers({ node, now: monotonicMs, runInCall, exposeStacks, use, authorize, ...faults })
+    this.#security = securityOf(options)
+    const security = this.#security
     this.#local = new LocalAttempt({
       dispatcher: this.#handlers,
       node,
@@ -124,13 +140,21 @@ export class Rpc {
       random: options.random ?? Math.random,
       limits,
       budget,
+      ...(security === undefined ? {} : { dial: dialSecured(security) }),
       onEvidence: (target, evidence) => {
         if (evidence !== 'answered') this.#circuits.lost(target, now())
         onEvidence?.(target.node, evidence)
       },
       onOutcome: (service, target, error) => this.#circuits.note(service, target, error, now()),
     })
-    this.#server = new RpcServer({ identity: this.#identity, dispatcher: this.#handlers, limits, budget })
+    this.#server = new RpcServer({
+      identity: this.#identity,
+      dispatcher: this.#handlers,
+      limits,
+      budget,
+      security,
+      onFault,
+    })
     const attempt: Attempt = (candidate, request) =>
       candidate.local && request.forceRemote !== true
         ? this.#local.attempt(candidate, request)
@@ -258,6 +282,26 @@ export class Rpc {
     this.#identity.bootId = bootId
   }
 
+  /**
+   * The keys from now on, in a node that began with keys and without certificates. With another primary one, new calls go
+   * over new connections; a connection made with a key that is gone takes no more calls. What runs goes on to its end.
+   */
+  setKeys(keys: readonly Uint8Array[]): void {
+    const security = this.#security
+    if (security?.kind !== 'keys') return
+    if (security.setKeys(keys)) this.#peers.renewConnections()
+    this.#server.retireKeysExcept((id) => security.isKnown(id))
+  }
+
+  /** Certificates for connections to come. Throws INVALID_OPTION, changing nothing. */
+  setTls(tls: RpcTlsOptions): void {
+    if (this.#security?.kind !== 'certificates')
+      throw new ShoalError('INVALID_OPTION', 'this node does not use certificates: start it with the option rpc.tls')
+    this.#security.setOptions(tls)
+    this.#server.renewSecurity()
+    this.#peers.renewConnections()
+  }
+
   /** Membership calls the node dead: its connections are pinged, and ended after a second of silence. */
   probe(node: string): void {
     this.#peers.probe(node)
@@ -268,6 +312,7 @@ export class Rpc {
       handlers: this.#handlers.stats(),
       peers: this.#peers.stats(),
       server: this.#server.stats(),
+      security: this.#security?.kind ?? 'none',
       localPending: this.#local.pending(),
       retryPauses: this.#retrier.pausing(),
       retriesDenied: this.#budget.denied,
@@ -338,6 +383,11 @@ export class Rpc {
 function streamOf(service: ServiceRef, method: string): Stream | undefined {
   const described = isContract(service) ? service.methods[method] : undefined
   return described?.kind === 'stream' ? described : undefined
+}
+
+function securityOf({ tls, keys, cluster }: RpcOptions): KeySecurity | CertificateSecurity | undefined {
+  if (tls !== undefined) return new CertificateSecurity(tls)
+  return keys === undefined ? undefined : new KeySecurity(keys, cluster)
 }
 
 function setTimer(callback: () => void, ms: number): () => void {

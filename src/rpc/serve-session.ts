@@ -8,6 +8,7 @@
 import { RpcError } from '../errors.js'
 import { ByteBudget } from './byte-budget.js'
 import type { CancelReason, Dispatcher, IncomingCall, Outcome } from './call.js'
+import { type CallerIdentity, type ConnectionProof, NOTHING_PROVEN, type Refusal } from './caller-identity.js'
 import type { Counters } from './counters.js'
 import { TIMEOUT_MS_MAX } from './deadline.js'
 import { decodeRequestHead, encodeErrorHead, encodeGoingAway, type RequestHead } from './envelope.js'
@@ -41,12 +42,16 @@ export interface ServeSessionOptions {
   readonly counters: Counters
   /** `host:port` of the caller's socket. */
   readonly callerAddress: string
+  /** What the connection proves of the caller. Default nothing. */
+  readonly proof?: ConnectionProof | undefined
   /** Something was written that should leave soon. */
   readonly onWritten: () => void
   /** Calls with streams at once. Default no bound besides that of calls. */
   readonly streamsMax?: number | undefined
   /** For what was received and nobody has taken yet. */
   readonly budget?: ByteBudget | undefined
+  /** The caller is turned away, for a reason other than what its connection proved; that is counted. */
+  readonly onRefused?: ((refusal: Refusal) => void) | undefined
 }
 
 /**
@@ -76,7 +81,9 @@ export class ServeSession implements FrameSink {
   readonly #reassembly: Reassembly
   readonly #streams: ServeStreams
   #state: ServeSessionState = 'hello'
-  #callerNode = ''
+  /** Who calls; made anew by the hello, and the same object for all its calls. */
+  #caller: CallerIdentity
+  #isFresh = true
   #lastAcceptedId = 0
   #acceptedCount = 0
   #now = 0
@@ -97,6 +104,7 @@ export class ServeSession implements FrameSink {
     this.#reassembly = new Reassembly({ frameBytesMax, budget })
     const streamsMax = options.streamsMax ?? options.callsMax
     this.#streams = new ServeStreams({ table: { outbox, codec, counters, budget, onWritten }, streamsMax })
+    this.#caller = { node: '', address: options.callerAddress, verified: false, certificate: undefined }
   }
 
   get state(): ServeSessionState {
@@ -105,7 +113,7 @@ export class ServeSession implements FrameSink {
 
   /** The caller's node name, `''` before its hello. */
   get callerNode(): string {
-    return this.#callerNode
+    return this.#caller.node
   }
 
   get runningCount(): number {
@@ -120,6 +128,13 @@ export class ServeSession implements FrameSink {
   handleBytes(chunk: Uint8Array, length: number, now: number): void {
     if (this.#state === 'refused' || this.#state === 'failed') return
     this.#now = now
+    const isTls = this.#isFresh && beginsTls(chunk, length)
+    this.#isFresh = false
+    if (isTls) {
+      const message = 'this node speaks no TLS: it was started with neither keys nor certificates'
+      this.#refuse({ reason: 'tls-to-plaintext', message })
+      return
+    }
     const fault = this.#reader.push(chunk, length)
     if (fault !== undefined) this.#fail(fault)
   }
@@ -128,7 +143,7 @@ export class ServeSession implements FrameSink {
     if (this.#state === 'hello') return kind === FrameKind.hello ? this.#handleHello(body) : this.#fail('no-hello')
     if (kind < MORE_FLAG && this.#reassembly.size === 0) return this.#handleMessage(kind, id, body)
     const whole = this.#reassembly.handle(kind, id, body, this.#wantsPiece)
-    if (typeof whole === 'string') return this.#refuse(whole, `${whole}: see the limits of rpc`)
+    if (typeof whole === 'string') return this.#breakOff(whole, `${whole}: see the limits of rpc`)
     return whole === undefined || this.#handleMessage(kind, id, whole)
   }
 
@@ -142,7 +157,7 @@ export class ServeSession implements FrameSink {
       case FrameKind.streamEnd:
       case FrameKind.streamCredit: {
         const fault = this.#streams.handleFrame(kind, id, body)
-        return fault === undefined || this.#refuse(fault, fault)
+        return fault === undefined || this.#breakOff(fault, fault)
       }
       case FrameKind.ping:
         this.#outbox.bareFrame(FrameKind.pong, id)
@@ -185,10 +200,15 @@ export class ServeSession implements FrameSink {
   #handleHello(body: Span): boolean {
     const hello = decodeHello(body)
     if (hello === undefined) return this.#fail('bad-hello')
-    const { identity, codec, frameBytesMax } = this.#options
+    const { identity, codec, frameBytesMax, callerAddress, proof = NOTHING_PROVEN } = this.#options
+    // Whoever gave the proof has counted its refusal.
+    if (proof.refusal !== undefined) return this.#answerRefused(proof.refusal.message)
     const mismatch = helloMismatch(hello, identity, codec.name)
-    if (mismatch !== undefined) return this.#refuse('hello-refused', mismatch)
-    this.#callerNode = hello.node
+    if (mismatch !== undefined) return this.#refuse(mismatch)
+    const verified = proof.judgeName(hello.node)
+    if (typeof verified === 'string') return this.#refuse({ reason: 'tls-wrong-name', message: verified })
+    const { certificate } = proof
+    this.#caller = Object.freeze({ node: hello.node, address: callerAddress, verified, certificate })
     this.#replies.frameBytesMax = hello.frameBytesMax
     this.#streams.setPeer(hello)
     this.#outbox.cutsPieces = (hello.features & Feature.pieces) !== 0
@@ -212,12 +232,23 @@ export class ServeSession implements FrameSink {
     this.#options.onWritten()
   }
 
+  #refuse(refusal: Refusal): boolean {
+    this.#options.counters.add(refusal.reason)
+    this.#options.onRefused?.(refusal)
+    return this.#answerRefused(refusal.message)
+  }
+
+  /** A caller that broke the rules of long messages or streams. */
+  #breakOff(reason: string, message: string): boolean {
+    this.#options.counters.add(reason)
+    return this.#answerRefused(message)
+  }
+
   /** Ends the connection with a word to the caller. */
-  #refuse(reason: string, message: string): boolean {
+  #answerRefused(message: string): boolean {
     const mark = this.#outbox.openFrame(FrameKind.error, 0, 0)
     encodeErrorHead(this.#outbox.writer, { code: 'UNREACHABLE', executed: 'no', message })
     this.#outbox.closeFrame(mark)
-    this.#options.counters.add(reason)
     this.#state = 'refused'
     this.#options.onWritten()
     return false
@@ -278,7 +309,7 @@ export class ServeSession implements FrameSink {
       settled = true
       this.#settle(call, outcome)
     }
-    const { dispatcher, callerAddress, counters } = this.#options
+    const { dispatcher, counters } = this.#options
     const streams = this.#streams.open(id, head, args)
     const incoming: IncomingCall = {
       service: name.service,
@@ -286,7 +317,7 @@ export class ServeSession implements FrameSink {
       args: streams?.args ?? args,
       deadlineAt,
       headers: head.headers,
-      caller: { node: this.#callerNode, address: callerAddress },
+      caller: this.#caller,
       cast: head.cast,
       output: streams?.output,
     }
@@ -350,4 +381,9 @@ export class ServeSession implements FrameSink {
     this.#state = 'failed'
     return false
   }
+}
+
+/** The record of a ClientHello. As the length of a frame it would be above what a hello may have. */
+function beginsTls(chunk: Uint8Array, length: number): boolean {
+  return length >= 3 && chunk[0] === 0x16 && chunk[1] === 0x03 && (chunk[2] ?? 0) >= 1
 }

@@ -9,13 +9,18 @@ import { ShoalError } from '../errors.js'
 import { Accepted, type AcceptedStats } from './accepted.js'
 import { ByteBudget } from './byte-budget.js'
 import type { Dispatcher } from './call.js'
+import { type ConnectionProof, NOTHING_PROVEN } from './caller-identity.js'
+import type { ChannelSecurity } from './channel-security.js'
 import { Counters } from './counters.js'
 import { Flusher } from './flusher.js'
 import type { RpcIdentity } from './hello.js'
 import { type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
 import type { PayloadCodec } from './payload-codec.js'
 import { PlainCodec } from './plain-codec.js'
+import { Refusals } from './refusals.js'
+import { SecureAcceptor } from './secure-acceptor.js'
 import { SocketLink } from './socket-link.js'
+import { Sweeper } from './sweeper.js'
 
 export interface RpcServerOptions {
   readonly dispatcher: Dispatcher
@@ -25,6 +30,10 @@ export interface RpcServerOptions {
   readonly codec?: PayloadCodec | undefined
   /** Bytes that may be kept of what was received, shared with the calling side. */
   readonly budget?: ByteBudget | undefined
+  /** How callers prove who they are. Default plaintext. */
+  readonly security?: ChannelSecurity | undefined
+  /** Told when callers are turned away before any call: once a minute for each reason. */
+  readonly onFault?: ((error: Error) => void) | undefined
 }
 
 export interface RpcServerStats {
@@ -46,8 +55,10 @@ export class RpcServer {
   readonly #flusher = new Flusher()
   readonly #connections = new Set<Accepted>()
   readonly #server: Server
+  readonly #refusals: Refusals
+  readonly #acceptor: SecureAcceptor | undefined
   #address: HostPort | undefined
-  #sweepTimer: NodeJS.Timeout | undefined
+  readonly #sweeper = new Sweeper({ everyMs: SWEEP_MS, now: monotonicMs, sweep: () => this.#sweep() })
   #closing: Promise<void> | undefined
   #onClosed: (() => void) | undefined
 
@@ -56,6 +67,8 @@ export class RpcServer {
     this.#limits = resolveRpcLimits(options.limits)
     this.#budget = options.budget ?? new ByteBudget(this.#limits.receivedBytesNodeMax)
     this.#codec = options.codec ?? new PlainCodec({ payloadBytesMax: this.#limits.frameBytesMax })
+    this.#refusals = new Refusals({ counters: this.#counters, now: monotonicMs, onFault: options.onFault })
+    this.#acceptor = options.security === undefined ? undefined : this.#acceptorFor(options.security)
     this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) =>
       this.#accept(socket),
     )
@@ -123,12 +136,24 @@ export class RpcServer {
         listenerClosed = true
         this.#onClosed?.()
       })
+      this.#acceptor?.destroy()
       for (const connection of this.#connections) {
         connection.goAway()
         connection.flush()
       }
     })
     return this.#closing
+  }
+
+  /** New handshakes use what the security says now. */
+  renewSecurity(): void {
+    this.#acceptor?.renew()
+  }
+
+  /** Connections made with other keys take no more calls; those that run go on to their end. */
+  retireKeysExcept(isKnown: (keyId: string) => boolean): void {
+    for (const connection of this.#connections)
+      if (connection.keyId !== undefined && !isKnown(connection.keyId)) connection.goAway()
   }
 
   #accept(socket: Socket): void {
@@ -139,6 +164,22 @@ export class RpcServer {
       socket.destroy()
       return
     }
+    this.#sweeper.start()
+    if (this.#acceptor === undefined) this.#serve(socket, NOTHING_PROVEN)
+    else this.#acceptor.accept(socket)
+  }
+
+  #acceptorFor(security: ChannelSecurity): SecureAcceptor {
+    return new SecureAcceptor({
+      security,
+      limits: this.#limits,
+      steadyNow: () => this.#sweeper.steadyNow(),
+      onSecure: (socket, proof) => this.#serve(socket, proof),
+      onRefused: (refusal, address) => this.#refusals.add(refusal, address),
+    })
+  }
+
+  #serve(socket: Socket, proof: ConnectionProof): void {
     const { dispatcher, identity } = this.#options
     const connection = new Accepted({
       open: (handler) => {
@@ -148,23 +189,27 @@ export class RpcServer {
       flusher: this.#flusher,
       limits: this.#limits,
       now: monotonicMs,
+      steadyNow: () => this.#sweeper.steadyNow(),
       onClosed: (closed) => this.#connectionClosed(closed),
+      onRefused: (refusal, address) => this.#refusals.tell(refusal, address),
       session: {
         codec: this.#codec,
         identity,
         dispatcher,
         counters: this.#counters,
         budget: new ByteBudget(this.#limits.receivedBytesMax, this.#budget),
+        proof,
       },
     })
     this.#connections.add(connection)
-    this.#sweepTimer ??= setInterval(this.#sweepSoon, SWEEP_MS).unref()
+    if (this.#closing !== undefined) connection.destroy()
   }
 
   #hasRoom(): boolean {
-    if (this.#connections.size >= this.#limits.incomingConnectionsMax) return false
-    if (this.#connections.size < this.#limits.anonymousConnectionsMax) return true
-    let anonymous = 0
+    let anonymous = this.#acceptor?.size ?? 0
+    const total = this.#connections.size + anonymous
+    if (total >= this.#limits.incomingConnectionsMax) return false
+    if (total < this.#limits.anonymousConnectionsMax) return true
     for (const connection of this.#connections) if (connection.isAnonymous) anonymous++
     return anonymous < this.#limits.anonymousConnectionsMax
   }
@@ -172,18 +217,18 @@ export class RpcServer {
   #connectionClosed(connection: Accepted): void {
     this.#connections.delete(connection)
     if (this.#connections.size > 0) return
-    clearInterval(this.#sweepTimer)
-    this.#sweepTimer = undefined
+    this.#restIfAlone()
     this.#onClosed?.()
   }
 
-  /** Sockets are read first: a hello that came while this process stalled is in time. */
-  readonly #sweepSoon = (): void => {
-    setImmediate(this.#sweep)
+  #restIfAlone(): void {
+    if (this.#connections.size + (this.#acceptor?.size ?? 0) === 0) this.#sweeper.stop()
   }
 
-  readonly #sweep = (): void => {
+  #sweep(): void {
     const now = monotonicMs()
+    this.#acceptor?.sweep()
     for (const connection of this.#connections) connection.sweep(now)
+    this.#restIfAlone()
   }
 }

@@ -68,7 +68,7 @@ it(`goes on answering while its ports are attacked (SEED=${SEED})`, async () => 
   for (const reason of ['unknown-type', 'malformed', 'truncated', 'too-deep', 'too-large', 'wrong-label'] as const) {
     expect(membership.drops[reason], `${reason} of ${say}`).toBeGreaterThan(0)
   }
-  const reasons = ['no-hello', 'bad-hello', 'hello-refused', 'hello-timeout', 'bad-method-id', 'frame-too-large']
+  const reasons = ['no-hello', 'bad-hello', 'wrong-cluster', 'hello-timeout', 'bad-method-id', 'frame-too-large']
   for (const reason of [...reasons, 'refused-invalid-argument']) {
     expect(calls.server.drops[reason], `${reason} of ${say}`).toBeGreaterThan(0)
   }

@@ -145,16 +145,16 @@ describe('what a failed call knows about its execution', () => {
   })
 
   it.each([
-    ['cluster', { cluster: 'other' }, {}],
-    ['node name', {}, { node: 'somebody-else' }],
-    ['boot id', {}, { bootId: 'callee-0' }],
-  ])('a wrong %s: UNREACHABLE no, and the message says so', async (what, ours, theirs) => {
+    ['cluster', 'wrong-cluster', { cluster: 'other' }, {}],
+    ['node name', 'wrong-node', {}, { node: 'somebody-else' }],
+    ['boot id', 'wrong-boot', {}, { bootId: 'callee-0' }],
+  ])('a wrong %s: UNREACHABLE no, and the message says so', async (what, reason, ours, theirs) => {
     const { candidate, server } = await testbed.callee()
-    const { peers } = testbed.caller({}, (ours as { cluster?: string }).cluster)
+    const { peers } = testbed.caller({}, ours as { cluster?: string })
     const failure = await failureOf(peers.attempt({ ...candidate, ...theirs }, request('echo')))
     expect(failure.slice(0, 2)).toEqual(['UNREACHABLE', 'no'])
     expect(failure[2]).toContain(`refused the connection: ${what}`)
-    expect(server.stats().drops).toEqual({ 'hello-refused': 1 })
+    expect(server.stats().drops).toEqual({ [reason]: 1 })
   })
 
   it('something else listens there: UNREACHABLE no', async () => {
@@ -359,7 +359,7 @@ describe('the end of a connection', () => {
       socket.once('data', () => socket.write(welcomeFrame()))
     })
     const healthy = await testbed.callee()
-    const { peers } = testbed.caller({ stallMs: 150 })
+    const { peers } = testbed.caller({ silenceMs: 150 })
     const short = (): Partial<{ deadlineAt: number }> => ({ deadlineAt: performance.now() + 400 })
     const expired = [silent, healthy].map(({ candidate }) =>
       failureOf(peers.attempt(candidate, request('hold', [], short()))),

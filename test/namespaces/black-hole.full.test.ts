@@ -45,6 +45,35 @@ describe.skipIf(networkMissing() !== undefined)('with the packets of calls betwe
     process.stdout.write(`calls are answered again ${Math.round(performance.now() - healedAt)} ms after the heal\n`)
   })
 
+  it('the connection is given up before a long call ends, and long before that others are called instead', async () => {
+    const since = Date.now()
+    await nodes.untilCallable('each has a connection to each')
+    await swallowCalls(1, 2)
+    const long = attempt(1, [2], WORK, 60_000)
+    const swallowedAt = performance.now()
+    await until('the silence is noticed', async () => {
+      return (await nodes.at(1).order('inspect')).rpc.circuits.ejections > 0
+    })
+    const noticedMs = performance.now() - swallowedAt
+    // Whoever may choose goes elsewhere at once, also before the connection is given up.
+    for (let i = 0; i < 30; i++) {
+      const options = { timeout: 10_000, localFirst: false }
+      const result = await nodes.at(1).order('attempt', SERVICE, ...WHO, options)
+      if (performance.now() - swallowedAt > 1_000 + noticedMs) break
+      expect(result).toMatchObject({ ok: true })
+      expect(result.tookMs).toBeLessThan(500)
+    }
+    const ended = await long
+    expect(ended).toMatchObject({ ok: false, code: 'CONNECTION_LOST', executed: 'maybe', node: nameOf(2) })
+    expect(ended.tookMs).toBeGreaterThan(10_000)
+    expect(ended.tookMs).toBeLessThan(16_000)
+    process.stdout.write(`noticed after ${Math.round(noticedMs)} ms, ended after ${Math.round(ended.tookMs)} ms\n`)
+    expect(await attempt(1, [2], WHO, 10_000)).toMatchObject({ ok: false, executed: 'no' })
+    expect(await nodes.deathsSince(since)).toEqual([])
+    nodes.network.heal()
+    await until('calls are answered again', async () => (await attempt(1, [2])).ok)
+  })
+
   it('a call that finds no connection was not executed, and another instance takes it', async () => {
     const guest = 7
     await nodes.start(guest)

@@ -87,14 +87,7 @@ describe('hostile bytes', () => {
     }
     const reasons = counters.snapshot()
     expect(served).toBeGreaterThan(1_000)
-    for (const reason of [
-      'no-hello',
-      'bad-hello',
-      'hello-refused',
-      'bad-request',
-      'unexpected-frame',
-      'frame-too-large',
-    ])
+    for (const reason of ['no-hello', 'bad-hello', 'wrong-node', 'bad-request', 'unexpected-frame', 'frame-too-large'])
       expect(reasons[reason], reason).toBeGreaterThan(20)
   })
 

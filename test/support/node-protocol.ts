@@ -10,7 +10,12 @@ export interface Orders {
   call: { args: [service: string, method: string, args: readonly unknown[]]; result: unknown }
   /** One call with options; how it failed is an answer too. */
   attempt: {
-    args: [service: string, method: string, args: readonly unknown[], options: Pick<CallCbOptions, 'timeout' | 'nodes'>]
+    args: [
+      service: string,
+      method: string,
+      args: readonly unknown[],
+      options: Pick<CallCbOptions, 'timeout' | 'nodes' | 'localFirst'>,
+    ]
     result: AttemptResult
   }
   /** Calls `work` in a loop until `stopLoop`. */

@@ -30,7 +30,7 @@ export function incomingCall(changes: Partial<IncomingCall> = {}): IncomingCall 
     args: ['42'],
     deadlineAt: 1_000,
     headers: {},
-    caller: { node: 'web', address: '10.0.0.1:1' },
+    caller: { node: 'web', address: '10.0.0.1:1', verified: false, certificate: undefined },
     cast: false,
     ...changes,
   }

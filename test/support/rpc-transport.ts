@@ -2,6 +2,8 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { CallErrorCode, Executed, RpcError } from '../../src/errors.js'
 import type { CallRequest, CancelReason, Dispatcher, IncomingCall, Outcome } from '../../src/rpc/call.js'
+import type { ChannelSecurity } from '../../src/rpc/channel-security.js'
+import { dialSecured } from '../../src/rpc/dialer.js'
 import type { Candidate, PeerEvidence } from '../../src/rpc/directory.js'
 import type { RpcLimits } from '../../src/rpc/limits.js'
 import { Peers } from '../../src/rpc/peers.js'
@@ -57,6 +59,13 @@ export interface Callee {
   readonly server: RpcServer
   readonly dispatcher: ScriptedDispatcher
   readonly candidate: Candidate
+  readonly faults: readonly Error[]
+}
+
+export interface CallerWish {
+  readonly cluster?: string | undefined
+  readonly node?: string
+  readonly security?: ChannelSecurity
 }
 
 export interface Evidence {
@@ -68,18 +77,30 @@ export interface Evidence {
 export class RpcTestbed {
   readonly #closers: (() => Promise<unknown>)[] = []
 
-  async callee(limits?: Partial<RpcLimits>, node = 'callee'): Promise<Callee> {
+  async callee(limits?: Partial<RpcLimits>, node = 'callee', security?: ChannelSecurity): Promise<Callee> {
     const dispatcher = new ScriptedDispatcher()
-    const server = new RpcServer({ dispatcher, limits, identity: { cluster: 'test', node, bootId: `${node}-1` } })
+    const faults: Error[] = []
+    const identity = { cluster: 'test', node, bootId: `${node}-1` }
+    const onFault = (fault: Error): unknown => faults.push(fault)
+    const server = new RpcServer({ dispatcher, limits, identity, security, onFault })
     this.#closers.push(() => server.close({ graceMs: 0 }))
     const { host, port } = await server.listen({ host: '127.0.0.1', port: 0 })
-    return { server, dispatcher, candidate: { node, bootId: `${node}-1`, address: `${host}:${port}`, local: false } }
+    return {
+      server,
+      dispatcher,
+      faults,
+      candidate: { node, bootId: `${node}-1`, address: `${host}:${port}`, local: false },
+    }
   }
 
-  caller(limits?: Partial<RpcLimits>, cluster = 'test'): { peers: Peers; evidence: Evidence[] } {
+  caller(
+    limits?: Partial<RpcLimits>,
+    { cluster = 'test', node = 'caller', security }: CallerWish = {},
+  ): { peers: Peers; evidence: Evidence[] } {
     const evidence: Evidence[] = []
     const peers = new Peers({
-      identity: { cluster, node: 'caller', bootId: 'caller-1' },
+      identity: { cluster, node, bootId: `${node}-1` },
+      ...(security === undefined ? {} : { dial: dialSecured(security) }),
       limits,
       random: Math.random,
       onEvidence: ({ node }, what) => evidence.push({ node, evidence: what }),

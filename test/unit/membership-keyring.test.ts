@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { isShoalError } from '../../src/errors.js'
+import { broadcastRoom } from '../../src/membership/index.js'
 import { type GossipKey, KEYS_MAX, Keyring } from '../../src/membership/keyring.js'
 import { base64, KEY_A, KEY_B, KEY_C } from '../support/sealing.js'
 
@@ -18,6 +19,11 @@ function refusal(change: () => unknown): string {
 }
 
 describe('a keyring', () => {
+  test('takes the bytes of its envelope from the room that a broadcast has in a packet', () => {
+    const plain = broadcastRoom({ cluster: 'shop' })
+    expect(broadcastRoom({ cluster: 'shop', keys: [KEY_A] })).toBe(plain - 29)
+  })
+
   test('lists its keys in base64, the primary first, whatever form they were given in', () => {
     const ring = new Keyring([base64(KEY_C), KEY_A, Buffer.from(KEY_B)])
     expect(ring.list()).toEqual([KEY_C, KEY_A, KEY_B].map(base64))

@@ -45,7 +45,14 @@ describe('currentCall', () => {
     const headers = { traceparent: '00-abc', tenant: 't1' }
     expect(await serve({ headers })).toEqual({
       ok: true,
-      value: ['users', 'get', { node: 'web', address: '10.0.0.1:1' }, headers, '00-abc', 600],
+      value: [
+        'users',
+        'get',
+        { node: 'web', address: '10.0.0.1:1', verified: false, certificate: undefined },
+        headers,
+        '00-abc',
+        600,
+      ],
     })
   })
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { AbortWatch } from '../../src/rpc/abort-watch.js'
 import type { Attempt } from '../../src/rpc/call.js'
-import { runHedged } from '../../src/rpc/hedge.js'
+import { type Hedged, runHedged } from '../../src/rpc/hedge.js'
 import { callRequest, candidate, failure, rejection } from '../support/rpc-fakes.js'
 
 interface Try {
@@ -31,7 +32,7 @@ function setup({
   }
   const request = callRequest({ signal })
   const result = runHedged(
-    { attempt, setTimer, mayHedge: () => mayHedge },
+    { attempt, setTimer, mayHedge: () => mayHedge, aborts: new AbortWatch<Hedged>((hedge) => hedge.abort()) },
     { candidates: nodes.map((node) => candidate(node)), request, hedgeMs: 50 },
   )
   const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

@@ -34,7 +34,7 @@ afterEach(() => {
 describe('a local call', () => {
   it('is served with the own node as its caller', async () => {
     const { call } = setup({ get: () => currentCall()?.caller })
-    expect(await call()).toEqual({ node: 'n1', address: '127.0.0.1:9' })
+    expect(await call()).toEqual({ node: 'n1', address: '127.0.0.1:9', verified: true, certificate: undefined })
   })
 
   it.each([

@@ -117,7 +117,7 @@ describe('the sessions of a connection', () => {
       args: ['42'],
       deadlineAt: 5_600,
       headers: { traceparent: 'x' },
-      caller: { node: 'n1', address: '127.0.0.1:1' },
+      caller: { node: 'n1', address: '127.0.0.1:1', verified: false, certificate: undefined },
       cast: false,
     })
     arrived[0]?.settle({ ok: true, value: { name: 'x' } })

@@ -48,18 +48,23 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/node/shoal-node.ts': ['timers'],
   'src/rpc/call-plan.ts': [],
   'src/rpc/caller.ts': [],
+  'src/rpc/certificate-security.ts': ['node'],
+  'src/rpc/channel-security.ts': ['node'],
   'src/rpc/current-call.ts': ['node', 'global'],
   'src/rpc/deadline-sweep.ts': ['timers'],
   'src/rpc/dialer.ts': ['node'],
   'src/rpc/flusher.ts': ['timers'],
+  'src/rpc/key-security.ts': ['node'],
   'src/rpc/local-attempt.ts': ['timers'],
   'src/rpc/outgoing-layers.ts': [],
   'src/rpc/peers.ts': ['timers'],
   'src/rpc/retry.ts': ['retry'],
   'src/rpc/rpc.ts': ['random', 'timers'],
+  'src/rpc/secure-acceptor.ts': ['node'],
   'src/rpc/server.ts': ['node', 'timers'],
   'src/rpc/socket-link.ts': ['node'],
   'src/rpc/stub.ts': [],
+  'src/rpc/sweeper.ts': ['timers'],
 }
 
 export type Module = 'index' | 'node' | 'membership' | 'registry' | 'rpc' | 'leaf'
@@ -84,6 +89,7 @@ export const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   'node:dgram': ['src/membership/udp-transport.ts'],
   'node:http': ['src/node/health-endpoint.ts'],
   'node:net': ['src/membership/stream-transport.ts', 'src/rpc/dialer.ts', 'src/rpc/server.ts'],
+  'node:tls': ['src/rpc/certificate-security.ts', 'src/rpc/dialer.ts', 'src/rpc/secure-acceptor.ts'],
 }
 
 /** Of those modules, the functions that only compute: anybody whose shell grants `node` may import them. */

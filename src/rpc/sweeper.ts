@@ -1,0 +1,81 @@
+/**
+ * When the connections of one side are looked at, and how much time counts against the other side. After a stall of this
+ * process expired timers run before the sockets are read: so a sweep that comes late first lets the loop read, until a
+ * turn was quick, and what the stall took is no time in which a peer could have been heard.
+ */
+
+/** A turn that took longer was a stall. */
+const STALL_MS = 50
+/** A process that always stalls has to judge all the same. */
+const TURNS_MAX = 16
+
+export interface SweeperOptions {
+  readonly everyMs: number
+  /** Monotonic ms. */
+  readonly now: () => number
+  readonly sweep: () => void
+}
+
+export class Sweeper {
+  readonly #options: SweeperOptions
+  #timer: NodeJS.Timeout | undefined
+  /** The last time that this process was seen to be at work; `undefined` while nobody looks. */
+  #seenAt: number | undefined
+  #stalledMs = 0
+  #turns = 0
+  #isDue = false
+
+  constructor(options: SweeperOptions) {
+    this.#options = options
+  }
+
+  get isRunning(): boolean {
+    return this.#timer !== undefined
+  }
+
+  start(): void {
+    if (this.#timer !== undefined) return
+    this.#seenAt = this.#options.now()
+    this.#timer = setInterval(this.sweepSoon, this.#options.everyMs).unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    this.#seenAt = undefined
+  }
+
+  /** Monotonic ms in which a peer could be heard. For instants of connections, never for those of calls. */
+  steadyNow(): number {
+    const now = this.#options.now()
+    const unseenMs = this.#seenAt === undefined ? 0 : now - this.#seenAt
+    return now - this.#stalledMs - Math.max(0, unseenMs - STALL_MS)
+  }
+
+  /** A sweep as soon as the sockets were read. */
+  readonly sweepSoon = (): void => {
+    if (this.#isDue) return
+    this.#isDue = true
+    this.#turns = 0
+    setImmediate(this.#turn)
+  }
+
+  readonly #turn = (): void => {
+    if (this.#noteStall() && ++this.#turns < TURNS_MAX) {
+      setImmediate(this.#turn)
+      return
+    }
+    this.#isDue = false
+    this.#options.sweep()
+  }
+
+  #noteStall(): boolean {
+    if (this.#seenAt === undefined) return false
+    const now = this.#options.now()
+    const takenMs = now - this.#seenAt
+    this.#seenAt = now
+    if (takenMs <= STALL_MS) return false
+    this.#stalledMs += takenMs - STALL_MS
+    return true
+  }
+}
