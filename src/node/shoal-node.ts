@@ -2,6 +2,7 @@
  * The object that users hold: membership, registry and rpc behind one surface. Owns leave and close; everything else is
  * passed on to the module that knows it. How it is put together is decided in `node.ts`.
  */
+import { type Clock, timerSetter } from '../clock.js'
 import { ShoalError } from '../errors.js'
 import { type JoinResult, type Member, type MemberEvent, Membership, type PingOptions } from '../membership/index.js'
 import {
@@ -65,8 +66,6 @@ export interface LeaveOptions {
 export const LEAVE_TIMEOUT_MS = 2_000
 const DEFAULT_WAIT_MS = 10_000
 const DEFAULT_DRAIN_MS = 5_000
-/** `setTimeout` would fire at once above it. */
-const TIMER_MS_MAX = 0x7fff_ffff
 
 /** A member of a cluster. Made by `createNode`. */
 export class ShoalNode implements AsyncDisposable {
@@ -76,6 +75,7 @@ export class ShoalNode implements AsyncDisposable {
   readonly address: string
   /** Where calls reach it: `host:port`. */
   readonly rpcAddress: string
+  readonly #clock: Clock
   readonly #membership: Membership
   readonly #registry: Registry
   readonly #rpc: Rpc
@@ -95,6 +95,7 @@ export class ShoalNode implements AsyncDisposable {
     this.cluster = options.cluster
     this.address = membership.address
     this.rpcAddress = parts.rpcAddress
+    this.#clock = parts.clock
     this.#membership = membership
     this.#registry = registry
     this.#rpc = rpc
@@ -103,6 +104,7 @@ export class ShoalNode implements AsyncDisposable {
     this.#feed = feed
     this.#endpoint = parts.endpoint
     this.#services = new ProvidedServices({
+      clock: parts.clock,
       registry,
       rpc,
       flush: () => link.flush(),
@@ -203,7 +205,12 @@ export class ShoalNode implements AsyncDisposable {
   async waitForServices(services: readonly ServiceRef[], options: WaitForServicesOptions = {}): Promise<void> {
     const { timeout, retries, min, signal } = options
     const timeoutMs = timeout ?? (retries === undefined ? DEFAULT_WAIT_MS : retries * 1_000)
-    await waitForServices(this.#source, services.map(nameOf), { timeoutMs, min, signal, setTimer })
+    await waitForServices(this.#source, services.map(nameOf), {
+      timeoutMs,
+      min,
+      signal,
+      setTimer: timerSetter(this.#clock),
+    })
   }
 
   /** The running instances as `up`, then every change. Ends with the signal or the node. */
@@ -322,6 +329,7 @@ export class ShoalNode implements AsyncDisposable {
 }
 
 export interface NodeParts {
+  readonly clock: Clock
   readonly options: ResolvedOptions
   readonly membership: Membership
   readonly registry: Registry
@@ -331,11 +339,6 @@ export interface NodeParts {
   readonly emitter: Emitter<NodeEvents>
   readonly feed: ServiceFeed
   readonly endpoint: HealthEndpoint | undefined
-}
-
-function setTimer(callback: () => void, ms: number): () => void {
-  const timer = setTimeout(callback, Math.min(ms, TIMER_MS_MAX))
-  return () => clearTimeout(timer)
 }
 
 function nameOf(service: ServiceRef): string {

@@ -4,7 +4,7 @@
  * whether another one is, is decided elsewhere.
  */
 import { tryParseHostPort } from '../address.js'
-import { monotonicMs } from '../clock.js'
+import { type Clock, systemClock, type Timer } from '../clock.js'
 import { RpcError } from '../errors.js'
 import type { Random } from '../random.js'
 import { AbortWatch } from './abort-watch.js'
@@ -30,6 +30,8 @@ export interface PeersOptions {
   readonly limits?: Partial<RpcLimits> | undefined
   readonly codec?: PayloadCodec | undefined
   readonly dial?: Dial | undefined
+  /** Default the system's. */
+  readonly clock?: Clock | undefined
   /** How a try on a boot of a node ended; `error` is undefined when it was answered. */
   readonly onOutcome?: ((service: string, target: CircuitTarget, error: RpcError | undefined) => void) | undefined
   /** What the connections show of a peer; `answered` comes at most every 200 ms per peer. */
@@ -51,7 +53,8 @@ export class Peers implements CallOwner {
   readonly #limits: RpcLimits
   readonly #codec: PayloadCodec
   readonly #counters = new Counters()
-  readonly #flusher = new Flusher()
+  readonly #clock: Clock
+  readonly #flusher: Flusher
   readonly #aborts = new AbortWatch<OutgoingCall>((call) => call.holder?.abort(call))
   /** By node name: the boot and address that new calls go to. */
   readonly #peers = new Map<string, Peer>()
@@ -60,13 +63,15 @@ export class Peers implements CallOwner {
   #inFlight = 0
   /** The same by node. */
   readonly #pending = new Map<string, number>()
-  #sweepTimer: NodeJS.Timeout | undefined
-  #housekeepingTimer: NodeJS.Timeout | undefined
+  #sweepTimer: Timer | undefined
+  #housekeepingTimer: Timer | undefined
   #closing: Promise<void> | undefined
   #onAllClosed: (() => void) | undefined
 
   constructor(options: PeersOptions) {
     this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#flusher = new Flusher(this.#clock)
     this.#limits = resolveRpcLimits(options.limits)
     this.#codec = options.codec ?? new PlainCodec({ payloadBytesMax: this.#limits.frameBytesMax })
   }
@@ -88,7 +93,7 @@ export class Peers implements CallOwner {
 
   /** Membership calls the node dead: its connections are pinged, and ended after a second of silence. */
   probe(node: string): void {
-    const now = monotonicMs()
+    const now = this.#clock.monotonicMs()
     for (const peer of this.#all()) if (peer.target.node === node) peer.probe(now)
     this.#keepSweeping()
   }
@@ -105,13 +110,13 @@ export class Peers implements CallOwner {
   /** Fails every call with CLOSED and ends the connections; resolves when they are gone, within about a second. */
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
-      clearInterval(this.#sweepTimer)
-      clearInterval(this.#housekeepingTimer)
-      const cut = setTimeout(() => {
+      this.#clock.clearTimer(this.#sweepTimer)
+      this.#clock.clearTimer(this.#housekeepingTimer)
+      const cut = this.#clock.setTimeout(() => {
         for (const peer of this.#all()) peer.destroy()
       }, CLOSE_MS)
       this.#onAllClosed = () => {
-        clearTimeout(cut)
+        this.#clock.clearTimer(cut)
         resolve()
       }
       for (const peer of this.#all()) peer.close()
@@ -131,7 +136,7 @@ export class Peers implements CallOwner {
   }
 
   #start(call: OutgoingCall, candidate: Candidate, request: CallRequest): void {
-    const now = monotonicMs()
+    const now = this.#clock.monotonicMs()
     if (this.#closing !== undefined) call.refuse('CLOSED', 'no', 'this node was closed')
     else if (request.signal?.aborted) call.refuse('CANCELLED', 'no', 'the signal was aborted before the call')
     else if (request.deadlineAt <= now) call.refuse('DEADLINE_EXCEEDED', 'no', 'the deadline was over before the call')
@@ -183,7 +188,7 @@ export class Peers implements CallOwner {
         dial: this.#options.dial ?? dialTcp,
         flusher: this.#flusher,
         limits: this.#limits,
-        now: monotonicMs,
+        now: this.#clock.monotonicMs,
         isLoneCall: () => this.#inFlight <= 1,
         session: {
           codec: this.#codec,
@@ -204,7 +209,7 @@ export class Peers implements CallOwner {
     let answeredAt = Number.NEGATIVE_INFINITY
     return (evidence) => {
       if (evidence === 'answered') {
-        const now = monotonicMs()
+        const now = this.#clock.monotonicMs()
         if (now - answeredAt < EVIDENCE_MS) return
         answeredAt = now
       }
@@ -241,18 +246,24 @@ export class Peers implements CallOwner {
 
   #keepSweeping(): void {
     if (this.#closing !== undefined) return
-    this.#sweepTimer ??= setInterval(this.#sweepSoon, SWEEP_MS).unref()
-    this.#housekeepingTimer ??= setInterval(this.#sweepSoon, HOUSEKEEPING_MS).unref()
+    this.#sweepTimer ??= this.#every(SWEEP_MS)
+    this.#housekeepingTimer ??= this.#every(HOUSEKEEPING_MS)
+  }
+
+  #every(ms: number): Timer {
+    const timer = this.#clock.setInterval(this.#sweepSoon, ms)
+    timer.unref()
+    return timer
   }
 
   /** Sockets are read first: after a stall of this process the replies that came meanwhile must count. */
   readonly #sweepSoon = (): void => {
-    setImmediate(this.#sweep)
+    this.#clock.setImmediate(this.#sweep)
   }
 
   readonly #sweep = (): void => {
     if (this.#closing !== undefined) return
-    const now = monotonicMs()
+    const now = this.#clock.monotonicMs()
     let busy = this.#inFlight > 0
     for (const peer of this.#all()) {
       if (peer.sweep(now)) busy = true
@@ -262,10 +273,10 @@ export class Peers implements CallOwner {
       this.#keepSweeping()
       return
     }
-    clearInterval(this.#sweepTimer)
+    this.#clock.clearTimer(this.#sweepTimer)
     this.#sweepTimer = undefined
     if (this.#peers.size > 0 || this.#retired.size > 0) return
-    clearInterval(this.#housekeepingTimer)
+    this.#clock.clearTimer(this.#housekeepingTimer)
     this.#housekeepingTimer = undefined
   }
 

@@ -3,9 +3,10 @@
  * front of local and remote attempts. Decides only which of the two an instance gets; owns what has to be closed.
  */
 import { formatHostPort, type HostPort } from '../address.js'
-import { monotonicMs } from '../clock.js'
+import { type Clock, timerSetter } from '../clock.js'
 import { RpcError } from '../errors.js'
 import type { Random } from '../random.js'
+import { type Runtime, systemRuntime } from '../runtime.js'
 import type { Attempt } from './call.js'
 import {
   type CallCbOptions,
@@ -21,6 +22,7 @@ import { Circuits } from './circuits.js'
 import type { Contract } from './contract.js'
 import { runInCall } from './current-call.js'
 import { CALL_TIMEOUT_MS, REMOTE_TIMEOUT_MS, TIMEOUT_MS_MAX } from './deadline.js'
+import { dialOver } from './dialer.js'
 import type { Directory, PeerEvidence } from './directory.js'
 import { Handlers, type HandlersStats, type Provided } from './handlers.js'
 import type { RpcLimits } from './limits.js'
@@ -51,6 +53,8 @@ export interface RpcOptions {
   /** Send the stack of a thrown error to the caller. Default false. */
   readonly exposeStacks?: boolean | undefined
   readonly random?: Random | undefined
+  /** @internal Time and sockets of another world than the system's. */
+  readonly runtime?: Runtime | undefined
   /** Around every incoming call, outside the middleware of its service. */
   readonly use?: readonly Middleware[] | undefined
   /** Around every call that is made here. */
@@ -77,6 +81,7 @@ export interface RpcStats {
 
 export class Rpc {
   readonly #bind: HostPort
+  readonly #clock: Clock
   readonly #identity: { readonly cluster: string; readonly node: string; bootId: string }
   readonly #handlers: Handlers
   readonly #local: LocalAttempt
@@ -95,41 +100,53 @@ export class Rpc {
 
   constructor(options: RpcOptions) {
     const { cluster, node, bootId, limits, onEvidence, exposeStacks, use, useOutgoing = [] } = options
+    const { clock, random, sockets } = options.runtime ?? systemRuntime
+    const now = clock.monotonicMs
     this.#bind = options.bind
+    this.#clock = clock
     this.#address = formatHostPort(options.bind)
     this.#identity = { cluster, node, bootId }
     const faults = { onCastFailed: options.onFault, onResultRefused: options.onFault }
-    this.#handlers = new Handlers({ node, now: monotonicMs, runInCall, exposeStacks, use, ...faults })
+    this.#handlers = new Handlers({ node, now, runInCall, exposeStacks, use, ...faults })
     this.#local = new LocalAttempt({
       dispatcher: this.#handlers,
       node,
       address: () => this.#address,
       passing: options.local ?? 'reference',
-      now: monotonicMs,
+      now,
+      clock,
     })
-    const now = monotonicMs
     this.#circuits = new Circuits()
     this.#budget = new RetryBudget(now())
     this.#peers = new Peers({
       identity: this.#identity,
-      random: options.random ?? Math.random,
+      random: options.random ?? random,
       limits,
+      clock,
+      dial: sockets === undefined ? undefined : dialOver(sockets.connect),
       onEvidence: (target, evidence) => {
         if (evidence !== 'answered') this.#circuits.lost(target, now())
         onEvidence?.(target.node, evidence)
       },
       onOutcome: (service, target, error) => this.#circuits.note(service, target, error, now()),
     })
-    this.#server = new RpcServer({ identity: this.#identity, dispatcher: this.#handlers, limits })
+    this.#server = new RpcServer({ identity: this.#identity, dispatcher: this.#handlers, limits, clock, sockets })
     const attempt: Attempt = (candidate, request) =>
       candidate.local && request.forceRemote !== true
         ? this.#local.attempt(candidate, request)
         : this.#peers.attempt(candidate, request)
-    this.#outgoing = useOutgoing.length === 0 ? undefined : new OutgoingLayers({ layers: [...useOutgoing], now })
-    const parts = { attempt, now, circuits: this.#circuits, budget: this.#budget, setTimer, outgoing: this.#outgoing }
+    this.#outgoing = useOutgoing.length === 0 ? undefined : new OutgoingLayers({ layers: [...useOutgoing], now, clock })
+    const parts = {
+      attempt,
+      now,
+      circuits: this.#circuits,
+      budget: this.#budget,
+      setTimer: timerSetter(clock),
+      outgoing: this.#outgoing,
+    }
     this.#caller = new Caller({ directory: options.directory, ...parts })
     const mayRetry = (): boolean => this.#budget.tryTake(now())
-    this.#retrier = new Retrier({ pass: (plan) => this.#caller.pass(plan), now, mayRetry })
+    this.#retrier = new Retrier({ pass: (plan) => this.#caller.pass(plan), now, mayRetry, clock })
   }
 
   /** Binds the listener. Rejects with the socket's error; nothing is left open then. */
@@ -170,12 +187,12 @@ export class Rpc {
     const late = new Promise<false>((resolve) => {
       giveUp = () => resolve(false)
     })
-    const timer = setTimeout(giveUp, this.#closing === undefined ? Math.min(timeoutMs, TIMEOUT_MS_MAX) : 0)
+    const timer = this.#clock.setTimeout(giveUp, this.#closing === undefined ? Math.min(timeoutMs, TIMEOUT_MS_MAX) : 0)
     this.#drains.add(giveUp)
     try {
       return await Promise.race([this.#handlers.idle(service).then(() => true), late])
     } finally {
-      clearTimeout(timer)
+      this.#clock.clearTimer(timer)
       this.#drains.delete(giveUp)
     }
   }
@@ -243,7 +260,10 @@ export class Rpc {
       localPending: this.#local.pending(),
       retryPauses: this.#retrier.pausing(),
       retriesDenied: this.#budget.denied,
-      circuits: { ejected: this.#circuits.ejectedCount(monotonicMs()), ejections: this.#circuits.ejections },
+      circuits: {
+        ejected: this.#circuits.ejectedCount(this.#clock.monotonicMs()),
+        ejections: this.#circuits.ejections,
+      },
     }
   }
 
@@ -275,9 +295,4 @@ export class Rpc {
     const message = `node '${this.#identity.node}' is closed, nothing was called`
     return Promise.reject(new RpcError('CLOSED', message, { executed: 'no' }))
   }
-}
-
-function setTimer(callback: () => void, ms: number): () => void {
-  const timer = setTimeout(callback, ms)
-  return () => clearTimeout(timer)
 }

@@ -4,8 +4,9 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { formatHostPort, type HostPort } from '../address.js'
-import { monotonicMs } from '../clock.js'
+import { type Clock, systemClock, type Timer } from '../clock.js'
 import { ShoalError } from '../errors.js'
+import type { Sockets } from '../runtime.js'
 import { Accepted, type AcceptedStats } from './accepted.js'
 import type { Dispatcher } from './call.js'
 import { Counters } from './counters.js'
@@ -22,6 +23,9 @@ export interface RpcServerOptions {
   readonly identity: RpcIdentity
   readonly limits?: Partial<RpcLimits> | undefined
   readonly codec?: PayloadCodec | undefined
+  /** Default the system's. */
+  readonly clock?: Clock | undefined
+  readonly sockets?: Sockets | undefined
 }
 
 export interface RpcServerStats {
@@ -39,21 +43,25 @@ export class RpcServer {
   readonly #limits: RpcLimits
   readonly #codec: PayloadCodec
   readonly #counters = new Counters()
-  readonly #flusher = new Flusher()
+  readonly #clock: Clock
+  readonly #flusher: Flusher
   readonly #connections = new Set<Accepted>()
   readonly #server: Server
   #address: HostPort | undefined
-  #sweepTimer: NodeJS.Timeout | undefined
+  #sweepTimer: Timer | undefined
   #closing: Promise<void> | undefined
   #onClosed: (() => void) | undefined
 
   constructor(options: RpcServerOptions) {
     this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#flusher = new Flusher(this.#clock)
     this.#limits = resolveRpcLimits(options.limits)
     this.#codec = options.codec ?? new PlainCodec({ payloadBytesMax: this.#limits.frameBytesMax })
-    this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) =>
-      this.#accept(socket),
-    )
+    const accept = (socket: Socket): void => this.#accept(socket)
+    this.#server =
+      options.sockets?.createServer(accept) ??
+      createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, accept)
     // After `listen` worked only single accepts can fail, for want of descriptors for example.
     this.#server.on('error', () => this.#counters.add('accept-failed'))
   }
@@ -104,13 +112,13 @@ export class RpcServer {
    */
   close({ graceMs }: { readonly graceMs: number }): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
-      const cut = setTimeout(() => {
+      const cut = this.#clock.setTimeout(() => {
         for (const connection of this.#connections) connection.destroy()
       }, graceMs)
       let listenerClosed = false
       this.#onClosed = () => {
         if (!listenerClosed || this.#connections.size > 0) return
-        clearTimeout(cut)
+        this.#clock.clearTimer(cut)
         resolve()
       }
       // Called also when it never listened; the last connections may not have heard of their end by then.
@@ -142,12 +150,13 @@ export class RpcServer {
       },
       flusher: this.#flusher,
       limits: this.#limits,
-      now: monotonicMs,
+      now: this.#clock.monotonicMs,
       onClosed: (closed) => this.#connectionClosed(closed),
       session: { codec: this.#codec, identity, dispatcher, counters: this.#counters },
     })
     this.#connections.add(connection)
-    this.#sweepTimer ??= setInterval(this.#sweepSoon, SWEEP_MS).unref()
+    this.#sweepTimer ??= this.#clock.setInterval(this.#sweepSoon, SWEEP_MS)
+    this.#sweepTimer.unref()
   }
 
   #hasRoom(): boolean {
@@ -161,18 +170,18 @@ export class RpcServer {
   #connectionClosed(connection: Accepted): void {
     this.#connections.delete(connection)
     if (this.#connections.size > 0) return
-    clearInterval(this.#sweepTimer)
+    this.#clock.clearTimer(this.#sweepTimer)
     this.#sweepTimer = undefined
     this.#onClosed?.()
   }
 
   /** Sockets are read first: a hello that came while this process stalled is in time. */
   readonly #sweepSoon = (): void => {
-    setImmediate(this.#sweep)
+    this.#clock.setImmediate(this.#sweep)
   }
 
   readonly #sweep = (): void => {
-    const now = monotonicMs()
+    const now = this.#clock.monotonicMs()
     for (const connection of this.#connections) connection.sweep(now)
   }
 }
