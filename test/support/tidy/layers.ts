@@ -41,8 +41,6 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/node/cluster-link.ts': ['log', 'timers'],
   'src/node/close-on-signal.ts': ['process'],
   'src/node/health-endpoint.ts': ['node'],
-  'src/node/health-probe.ts': [],
-  'src/node/registration.ts': [],
   'src/node/provided-services.ts': [],
   'src/node/shoal-node.ts': [],
   'src/rpc/call-plan.ts': [],
@@ -59,13 +57,21 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/rpc/server.ts': ['node'],
   'src/rpc/socket-link.ts': ['node'],
   'src/rpc/stub.ts': [],
+  'src/testing/memory-datagrams.ts': ['node', 'timers'],
+  'src/testing/memory-host.ts': ['node'],
+  'src/testing/memory-server.ts': ['node', 'timers'],
+  'src/testing/memory-socket.ts': ['node'],
+  'src/testing/pace.ts': [],
+  'src/testing/test-network.ts': [],
+  'src/testing/virtual-pace.ts': ['node', 'global'],
 }
 
-export type Module = 'index' | 'node' | 'membership' | 'registry' | 'rpc' | 'leaf'
+export type Module = 'index' | 'testing' | 'node' | 'membership' | 'registry' | 'rpc' | 'leaf'
 
 /** Which modules a file may import besides its own, type imports included. */
 export const DIRECTION: Readonly<Record<Module, readonly Module[]>> = {
   index: ['node', 'membership', 'registry', 'rpc', 'leaf'],
+  testing: ['node', 'leaf'],
   node: ['membership', 'registry', 'rpc', 'leaf'],
   membership: ['leaf'],
   registry: ['leaf'],
@@ -118,7 +124,8 @@ export const BUDGETS: Budgets = {
 export function moduleOf(path: string): Module {
   if (path === 'src/index.ts') return 'index'
   if (path === 'src/node.ts' || path.startsWith('src/node/')) return 'node'
-  for (const name of ['membership', 'registry', 'rpc'] as const) if (path.startsWith(`src/${name}/`)) return name
+  for (const name of ['testing', 'membership', 'registry', 'rpc'] as const)
+    if (path.startsWith(`src/${name}/`)) return name
   return 'leaf'
 }
 
