@@ -137,7 +137,9 @@ describe.each(FORMATS)('a program with the %s build ends by itself', (format) =>
 })
 
 it('a program that does not close its node goes on: what the others show is no accident', async () => {
-  const { code, stdout } = await built.run('mjs', program('mjs', 'await createNode(options)'), 4 * LINGER_MS)
+  const { code, stdout } = await built.run('mjs', program('mjs', 'await createNode(options)'), {
+    limitMs: 4 * LINGER_MS,
+  })
   expect({ code, stdout }).toEqual({ code: null, stdout: 'done\n' })
 })
 

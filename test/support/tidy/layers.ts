@@ -39,7 +39,7 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/membership/udp-transport.ts': ['node'],
   'src/node.ts': ['node', 'env', 'process'],
   'src/node/cluster-link.ts': ['log', 'timers'],
-  'src/node/close-on-signal.ts': ['process'],
+  'src/node/close-on-signal.ts': ['node', 'process', 'timers'],
   'src/node/health-endpoint.ts': ['node'],
   'src/node/provided-services.ts': [],
   'src/node/shoal-node.ts': [],
