@@ -51,7 +51,8 @@ export interface ServiceHealth {
 
 /** A start that failed is tried again so often while the service is meant to be active. */
 const RETRY_MS = 5_000
-const STOP_HOOK_MS = 10_000
+/** A stop hook that takes longer is left behind. */
+export const STOP_HOOK_MS = 10_000
 /** How long calls that run may finish before a stop hook takes away what they need, unless the caller says otherwise. */
 const FINISH_MS = 5_000
 
