@@ -148,7 +148,10 @@ export class VirtualPace implements Pace {
   #turn(): void {
     this.#isTurning = false
     if (this.#isClosed) return
-    this.#tellFound()
+    if (this.#tellFound()) {
+      this.#wake() // who has found it goes on first, at this very instant
+      return
+    }
     let limitAt = this.#waiters.size === 0 ? this.#queue.now : Number.POSITIVE_INFINITY
     for (const waiter of this.#waiters) limitAt = Math.min(limitAt, this.#nextLookAt(waiter))
     this.#hasRun = false
@@ -179,10 +182,14 @@ export class VirtualPace implements Pace {
    */
   #sweep(waiter: Waiter): void {
     waiter.isSwept = true
-    for (const [timer, run] of this.#intervals) if (timer.isHousekeeping) this.#set(new VirtualTimer(), 0, run)
+    for (const [timer, run] of this.#intervals) {
+      if (timer.isHousekeeping) this.#set(new VirtualTimer(), 0, () => timer.isSet && run())
+    }
   }
 
-  #tellFound(): void {
+  /** Whether anybody has to wait no longer. */
+  #tellFound(): boolean {
+    const before = this.#waiters.size
     for (const waiter of [...this.#waiters]) {
       try {
         if (waiter.look?.() === true) this.#end(waiter, true)
@@ -191,6 +198,7 @@ export class VirtualPace implements Pace {
         waiter.reject(error)
       }
     }
+    return this.#waiters.size < before
   }
 
   #end(waiter: Waiter, found: boolean): void {
