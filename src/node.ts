@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { formatHostPort } from './address.js'
-import { monotonicMs, wallMs } from './clock.js'
+import type { Clock } from './clock.js'
 import { ShoalError } from './errors.js'
 import {
   broadcastRoom,
@@ -25,6 +25,8 @@ import { type NodeOptions, type ResolvedOptions, resolveOptions } from './node/o
 import { LEAVE_TIMEOUT_MS, type NodeEvents, ShoalNode } from './node/shoal-node.js'
 import { makeBootId, Registry, type RegistryOptions, ServiceFeed } from './registry/index.js'
 import { type Directory, Rpc, type RpcOptions } from './rpc/index.js'
+import { type Runtime, systemRuntime } from './runtime.js'
+import { within } from './within.js'
 
 /** The first pass over the seeds may hold `createNode` for so long. */
 const FIRST_PASS_MS = 3_000
@@ -39,8 +41,13 @@ const REGISTRY_BYTES_MAX = 1_200
  * is settled first: it rejects NAME_CONFLICT if a node answers to it there, and takes the name over if none does. Rejects
  * INVALID_OPTION, JOIN_FAILED (with `requireSeed`), or with a socket's error too; nothing is left open then.
  */
-export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
-  const random = Math.random
+export function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
+  return startNode(given, systemRuntime)
+}
+
+/** As `createNode`, on another runtime than the system's. */
+export async function startNode(given: NodeOptions, runtime: Runtime): Promise<ShoalNode> {
+  const { clock, random } = runtime
   const options = resolveOptions(given, { env: process.env, hostname: hostname(), random })
   const rpcBind = await resolveBind(options.rpcBind)
   const { host } = await resolveAdvertise(options.advertise, { host: rpcBind.host, port: 1 })
@@ -48,12 +55,15 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
   warnIfExposed(host, options)
   const emitter = new Emitter<NodeEvents>()
   const feed = new ServiceFeed()
-  const bootId = makeBootId(wallMs(), random)
-  const registry: Registry = createRegistry(options, bootId, {
+  const bootId = makeBootId(clock.wallMs(), random)
+  const registry: Registry = createRegistry(options, {
+    bootId,
+    random,
     pending: (node) => rpc.pending(node),
     rttMs: (node) => link.rttMs(node),
   })
   const rpc: Rpc = new Rpc({
+    runtime,
     cluster: options.cluster,
     node: options.name,
     bootId,
@@ -66,6 +76,7 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
   })
   const link = new ClusterLink(
     {
+      clock,
       registry,
       rpc,
       tags: options.tags,
@@ -91,11 +102,11 @@ export async function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
   try {
     const { port } = await rpc.listen()
     const rpcAddress = formatHostPort({ host, port })
-    const faults = holdFaults(emitter)
-    const membership = await startMembership({ options, link, rpcAddress, claim, onFault: faults.tell })
-    node = new ShoalNode({ options, membership, registry, rpc, rpcAddress, link, emitter, feed, endpoint })
+    const faults = holdFaults(emitter, clock)
+    const membership = await startMembership({ options, runtime, link, rpcAddress, claim, onFault: faults.tell })
+    node = new ShoalNode({ clock, options, membership, registry, rpc, rpcAddress, link, emitter, feed, endpoint })
     link.attach(membership)
-    await firstPass(membership, options)
+    await firstPass(membership, options, clock)
     await settleName(membership, claim)
     faults.release()
     return node
@@ -132,15 +143,12 @@ type CallOptions = Pick<RpcOptions, 'local' | 'exposeStacks' | 'use' | 'useOutgo
 
 function createRegistry(
   options: ResolvedOptions,
-  bootId: string,
-  selection: Pick<RegistryOptions, 'pending' | 'rttMs'>,
+  own: Pick<RegistryOptions, 'bootId' | 'random' | 'pending' | 'rttMs'>,
 ): Registry {
   return new Registry({
-    ...selection,
+    ...own,
     node: options.name,
-    bootId,
     rpcAddress: '',
-    random: Math.random,
     packetBytesMax: Math.min(REGISTRY_BYTES_MAX, broadcastRoomFor(options)),
     sha256: (bytes) => createHash('sha256').update(bytes).digest('hex'),
   })
@@ -161,6 +169,7 @@ function warnIfExposed(host: string, { keys, rpc }: ResolvedOptions): void {
 }
 
 interface Starting {
+  readonly runtime: Runtime
   readonly options: ResolvedOptions
   readonly link: ClusterLink
   readonly rpcAddress: string
@@ -171,7 +180,7 @@ interface Starting {
 const EARLY_FAULTS_MAX = 64
 
 /** What goes wrong before the caller has the node is told once it could listen. */
-function holdFaults(emitter: Emitter<NodeEvents>): { tell: (error: Error) => void; release: () => void } {
+function holdFaults(emitter: Emitter<NodeEvents>, clock: Clock): { tell: (error: Error) => void; release: () => void } {
   const early: Error[] = []
   let held = true
   const tell = (error: Error): void => {
@@ -179,7 +188,7 @@ function holdFaults(emitter: Emitter<NodeEvents>): { tell: (error: Error) => voi
     else if (early.length < EARLY_FAULTS_MAX) early.push(error)
   }
   const release = (): void => {
-    setImmediate(() => {
+    clock.setImmediate(() => {
       held = false
       early.forEach(tell)
     })
@@ -187,9 +196,10 @@ function holdFaults(emitter: Emitter<NodeEvents>): { tell: (error: Error) => voi
   return { tell, release }
 }
 
-function startMembership({ options, link, rpcAddress, claim, onFault }: Starting): Promise<Membership> {
+function startMembership({ options, runtime, link, rpcAddress, claim, onFault }: Starting): Promise<Membership> {
   const { profile, delegateProtocol, tuning, advertise, snapshot } = options
   return Membership.start({
+    runtime,
     cluster: options.cluster,
     name: options.name,
     bind: options.bind,
@@ -227,11 +237,11 @@ async function settleName(membership: Membership, claim: NameClaim): Promise<voi
   }
 }
 
-async function firstPass(membership: Membership, options: ResolvedOptions): Promise<void> {
-  const startedAt = monotonicMs()
-  const results = await within(membership.joinSeeds('first'), FIRST_PASS_MS)
+async function firstPass(membership: Membership, options: ResolvedOptions, clock: Clock): Promise<void> {
+  const startedAt = clock.monotonicMs()
+  const results = await within(membership.joinSeeds('first'), FIRST_PASS_MS, clock)
   if (!options.requireSeed || results?.some((result) => result.error === undefined)) return
-  const waited = Math.round(monotonicMs() - startedAt)
+  const waited = Math.round(clock.monotonicMs() - startedAt)
   throw new ShoalError('JOIN_FAILED', `no seed answered within ${waited} ms (${explain(results)})`)
 }
 
@@ -240,19 +250,4 @@ function explain(results: readonly JoinResult[] | undefined): string {
   if (results.length === 0) return 'there is none other than this node'
   const reasons = results.slice(0, REASONS_MAX).map(({ seed, address, error }) => `${seed} ${address}: ${error}`)
   return results.length > REASONS_MAX ? `${reasons.join('; ')}; …` : reasons.join('; ')
-}
-
-/** `undefined` when it takes longer; the work goes on. */
-function within<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => resolve(undefined), ms)
-    const settled = (settle: () => void): void => {
-      clearTimeout(timer)
-      settle()
-    }
-    work.then(
-      (value) => settled(() => resolve(value)),
-      (error: unknown) => settled(() => reject(error)),
-    )
-  })
 }

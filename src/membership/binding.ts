@@ -1,6 +1,7 @@
 /** The two sockets of membership, UDP and TCP on one port, and what is known only once they are bound. */
 import { type HostPort, tryParseHostPort, zoneProblem } from '../address.js'
 import { ShoalError } from '../errors.js'
+import type { Runtime } from '../runtime.js'
 import { resolveAdvertise, resolveBind } from './advertise.js'
 import { resolveAllowList } from './allow-list.js'
 import { resolveSwimConfig, type SwimConfig, versionsFor } from './config.js'
@@ -8,7 +9,7 @@ import { Envelope } from './envelope.js'
 import { broadcastBytesMax } from './gossip.js'
 import { Keyring } from './keyring.js'
 import { type MembershipOptions, resolveSealing } from './membership-options.js'
-import { StreamTransport } from './stream-transport.js'
+import { type StreamParts, StreamTransport } from './stream-transport.js'
 import { UdpTransport } from './udp-transport.js'
 
 export const DEFAULT_PORT = 7_946
@@ -36,7 +37,7 @@ export function broadcastRoom(options: Pick<MembershipOptions, 'cluster' | 'keys
 }
 
 /** Binds both. Rejects with INVALID_OPTION or with the socket's error; nothing is left open then. */
-export async function bindAll(options: MembershipOptions): Promise<Bound> {
+export async function bindAll(options: MembershipOptions, { clock, sockets }: Runtime): Promise<Bound> {
   const keyring = new Keyring(options.keys)
   const envelope = new Envelope(options.cluster, resolveSealing(options, keyring), options.compress ?? false)
   const isAllowed = resolveAllowList(options.allow)
@@ -44,7 +45,7 @@ export async function bindAll(options: MembershipOptions): Promise<Bound> {
   const vsn = versionsFor(options.delegateProtocol ?? 'plain')
   const config = { ...profile, packetBytesMax: profile.packetBytesMax - envelope.overhead, vsn }
   const wanted = await resolveBind(parseBind(options.bind ?? DEFAULT_BIND))
-  const { udp, streams } = await bindBoth(wanted, envelope, config.streamTimeoutMs)
+  const { udp, streams } = await bindBoth(wanted, { envelope, timeoutMs: config.streamTimeoutMs, clock, sockets })
   try {
     const bind = { host: wanted.host, port: udp.port }
     const advertised = await resolveAdvertise(options.advertise, bind)
@@ -65,13 +66,12 @@ function parseBind(text: string): HostPort {
 /** UDP and TCP take the same port; with port 0 a free TCP port is tried for UDP until one is free for both. */
 async function bindBoth(
   { host, port }: HostPort,
-  envelope: Envelope,
-  timeoutMs: number,
+  parts: StreamParts,
 ): Promise<{ udp: UdpTransport; streams: StreamTransport }> {
   for (let attempt = 1; ; attempt++) {
-    const streams = await StreamTransport.bind({ host, port }, envelope, timeoutMs)
+    const streams = await StreamTransport.bind({ host, port }, parts)
     try {
-      return { udp: await UdpTransport.bind({ host, port: streams.port }), streams }
+      return { udp: await UdpTransport.bind({ host, port: streams.port }, parts.sockets), streams }
     } catch (error) {
       await streams.close()
       if (port !== 0 || attempt === BIND_TRIES) throw error

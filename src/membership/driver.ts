@@ -7,7 +7,7 @@
  * fired late extends every running deadline by the delay. Otherwise each stall would convict innocent peers.
  */
 import type { HostPort } from '../address.js'
-import { monotonicMs } from '../clock.js'
+import type { Clock, Timer } from '../clock.js'
 import type { Effect, MemberEvent, Notice, Question } from './effects.js'
 import type { Envelope } from './envelope.js'
 import type { StreamTransport } from './stream-transport.js'
@@ -15,6 +15,7 @@ import type { Swim } from './swim.js'
 import { codeOf, type UdpTransport } from './udp-transport.js'
 
 export interface DriverParts {
+  readonly clock: Clock
   readonly swim: Swim
   readonly udp: UdpTransport
   readonly streams: StreamTransport
@@ -34,14 +35,14 @@ const STALL_MS = 5
 /** Draining ends after this many turns even under constant traffic. */
 const DRAIN_TURNS_MAX = 256
 const TROUBLES_MAX = 64
-/** setTimeout cannot wait longer; it would fire at once. */
+/** A timer cannot wait longer; it would fire at once. */
 const TIMER_MAX_MS = 0x7fff_ffff
 
 export class Driver {
   readonly #parts: DriverParts
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #timerAt = 0
-  #immediate: NodeJS.Immediate | undefined
+  #cancelTurn: (() => void) | undefined
   #closed = false
   #lagMs = 0
   /** Codes of socket errors that were told. */
@@ -68,14 +69,14 @@ export class Driver {
   /** Feeds one input, then does what the machine asks for. Ignored after close. */
   input(feed: (swim: Swim, now: number) => void): void {
     if (this.#closed) return
-    feed(this.#parts.swim, monotonicMs())
+    feed(this.#parts.swim, this.#parts.clock.monotonicMs())
     this.#settle()
   }
 
   close(): void {
     this.#closed = true
-    clearTimeout(this.#timer)
-    clearImmediate(this.#immediate)
+    this.#parts.clock.clearTimer(this.#timer)
+    this.#cancelTurn?.()
   }
 
   #handlePacket(bytes: Uint8Array, from: HostPort): void {
@@ -137,18 +138,18 @@ export class Driver {
   }
 
   #arm(): void {
-    if (this.#closed || this.#immediate !== undefined) return
+    if (this.#closed || this.#cancelTurn !== undefined) return
     const dueAt = this.#parts.swim.nextDeadline()
     if (this.#timer !== undefined && this.#timerAt === dueAt) return
-    clearTimeout(this.#timer)
+    this.#parts.clock.clearTimer(this.#timer)
     this.#timerAt = dueAt
-    const delay = Math.min(TIMER_MAX_MS, Math.max(0, dueAt - monotonicMs()))
-    this.#timer = setTimeout(() => this.#onTimer(), delay)
+    const delay = Math.min(TIMER_MAX_MS, Math.max(0, dueAt - this.#parts.clock.monotonicMs()))
+    this.#timer = this.#parts.clock.setTimeout(() => this.#onTimer(), delay)
   }
 
   #onTimer(): void {
     this.#timer = undefined
-    const now = monotonicMs()
+    const now = this.#parts.clock.monotonicMs()
     this.#lagMs = Math.max(0, now - this.#timerAt)
     // Node fires up to a millisecond early: there is nothing to judge yet.
     if (now < this.#timerAt) this.#arm()
@@ -157,12 +158,12 @@ export class Driver {
 
   #drainThenJudge(stallMs: number, turns: number): void {
     const before = this.#parts.udp.received
-    const startedAt = monotonicMs()
-    this.#immediate = setImmediate(() => {
-      this.#immediate = undefined
+    const startedAt = this.#parts.clock.monotonicMs()
+    this.#cancelTurn = this.#parts.clock.setImmediate(() => {
+      this.#cancelTurn = undefined
       if (this.#closed) return
       // The loop may stand still between the timer and this very turn: then the socket was not read either.
-      const turnMs = monotonicMs() - startedAt
+      const turnMs = this.#parts.clock.monotonicMs() - startedAt
       const stalled = turnMs > STALL_MS
       const sumMs = stalled ? stallMs + turnMs : stallMs
       const isQuiet = this.#parts.udp.received === before && !stalled

@@ -1,6 +1,7 @@
 /** What starts a membership, and the rules of the options that need no socket to be checked. */
 import { ShoalError } from '../errors.js'
 import type { Random } from '../random.js'
+import type { Runtime } from '../runtime.js'
 import type { DelegateProtocol, Profile, SwimConfig } from './config.js'
 import type { MemberEvent, Notice } from './effects.js'
 import type { Sealing } from './envelope.js'
@@ -58,6 +59,8 @@ export interface MembershipOptions extends AdmissionHooks {
   readonly compress?: boolean
   readonly payload?: PayloadHandler
   readonly random?: Random
+  /** @internal Time and sockets of another world than the system's. */
+  readonly runtime?: Runtime
   readonly onEvent?: (event: MemberEvent) => void
   /** Trouble that stops nothing. */
   readonly onNotice?: (notice: Notice) => void

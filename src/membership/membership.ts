@@ -5,9 +5,9 @@
 import debug from 'debug'
 import { formatHostPort, type HostPort, ipToBytes } from '../address.js'
 import { EMPTY_BYTES } from '../bytes.js'
-import { monotonicMs, wallMs } from '../clock.js'
+import type { Clock } from '../clock.js'
 import { ShoalError } from '../errors.js'
-import type { Random } from '../random.js'
+import { type Runtime, systemRuntime } from '../runtime.js'
 import { reaches } from './advertise.js'
 import { AskedPings, closed, type PingOptions } from './asked-pings.js'
 import { type Bound, bindAll, DEFAULT_PORT } from './binding.js'
@@ -53,6 +53,7 @@ export class Membership {
   #leaving: Promise<LeaveResult> | undefined
   readonly #pings = new AskedPings()
   readonly #config: SwimConfig
+  readonly #clock: Clock
   #listenerErrors = 0
   #closed: Promise<void> | undefined
 
@@ -64,9 +65,11 @@ export class Membership {
     this.#config = bound.config
     this.#udp = bound.udp
     this.#streams = bound.streams
-    const random = options.random ?? Math.random
-    this.#swim = createSwim(options, bound, random)
+    const runtime = runtimeOf(options)
+    this.#clock = runtime.clock
+    this.#swim = createSwim(options, bound, runtime)
     this.#driver = new Driver({
+      clock: this.#clock,
       swim: this.#swim,
       udp: bound.udp,
       streams: bound.streams,
@@ -100,8 +103,10 @@ export class Membership {
     const { name, cluster, seeds, snapshot: path } = options
     assertName(name)
     checkSeeds(seeds ?? [], DEFAULT_PORT)
-    const snapshot = path === undefined ? undefined : await SnapshotKeeper.open(path, { cluster, name })
-    const bound = await bindAll(options)
+    const runtime = runtimeOf(options)
+    const { clock } = runtime
+    const snapshot = path === undefined ? undefined : await SnapshotKeeper.open(path, { cluster, name, clock })
+    const bound = await bindAll(options, runtime)
     try {
       const membership = new Membership(options, bound, snapshot)
       membership.#driver.input((swim, now) => swim.start(now))
@@ -149,7 +154,7 @@ export class Membership {
 
   /** Whether another address claims this node's name just now, or did a moment ago. */
   nameContest(): NameContest {
-    return this.#swim.nameContest(monotonicMs())
+    return this.#swim.nameContest(this.#clock.monotonicMs())
   }
 
   /** Replaces the tags. Throws TOO_LARGE above 512 bytes; the old ones stay then. */
@@ -214,11 +219,11 @@ export class Membership {
   #tellLeave(timeoutMs: number): Promise<LeaveResult> {
     return new Promise((resolve) => {
       const finish = (told: boolean): void => {
-        clearTimeout(timer)
+        this.#clock.clearTimer(timer)
         this.#leaves.delete(finish)
         resolve({ told })
       }
-      const timer = setTimeout(() => finish(false), timeoutMs)
+      const timer = this.#clock.setTimeout(() => finish(false), timeoutMs)
       this.#leaves.add(finish)
       this.#driver.input((swim, now) => swim.leave(now, timeoutMs))
     })
@@ -255,9 +260,10 @@ export class Membership {
   }
 
   #createSeeds(options: MembershipOptions, bound: Bound, former: readonly HostPort[]): SeedKeeper {
-    const random = options.random ?? Math.random
+    const { clock, random } = runtimeOf(options)
     const isOwn = (address: HostPort): boolean => isOwnAddress(bound, address)
     const lookup = new SeedLookup({
+      clock,
       resolver: options.resolver ?? systemResolver,
       random,
       defaultPort: DEFAULT_PORT,
@@ -265,6 +271,7 @@ export class Membership {
       reaches: (host) => reaches(bound.bind.host, host),
     })
     return new SeedKeeper({
+      clock,
       seeds: checkSeeds(options.seeds ?? [], DEFAULT_PORT),
       former: new FormerMembers(former, random),
       lookup,
@@ -298,11 +305,11 @@ export class Membership {
     if (this.#closed !== undefined) return Promise.resolve('closed')
     if (this.#leaving !== undefined) return Promise.resolve('left')
     return new Promise((resolve) => {
-      const guard = setTimeout(() => resolve('no report of the exchange'), 2 * timeoutMs)
+      const guard = this.#clock.setTimeout(() => resolve('no report of the exchange'), 2 * timeoutMs)
       this.#driver.input((swim) => {
         const id = swim.join(to)
         this.#joins.set(id, (error) => {
-          clearTimeout(guard)
+          this.#clock.clearTimer(guard)
           resolve(error)
         })
       })
@@ -341,23 +348,32 @@ export class Membership {
   }
 }
 
-function createSwim(options: MembershipOptions, { advertised, config, isAllowed }: Bound, random: Random): Swim {
+/** Without one the system's; the option `random` alone is for seeded choices of a real node. */
+function runtimeOf({ runtime = systemRuntime, random = runtime.random }: MembershipOptions): Runtime {
+  return { ...runtime, random }
+}
+
+function createSwim(
+  options: MembershipOptions,
+  { advertised, config, isAllowed }: Bound,
+  { clock, random }: Runtime,
+): Swim {
   const addr = ipToBytes(advertised.host)
   if (addr === undefined) throw new ShoalError('INVALID_OPTION', `address '${advertised.host}' is no IP address`)
   const meta = options.tags === undefined ? EMPTY_BYTES : encodeTags(options.tags)
-  const now = monotonicMs()
+  const now = clock.monotonicMs()
   return new Swim(
     {
       config,
       name: options.name,
       identity: { addr, port: advertised.port, meta, vsn: Uint8Array.from(config.vsn) },
-      incarnation: Math.floor(wallMs() / 1_000),
+      incarnation: Math.floor(clock.wallMs() / 1_000),
       random,
       payload: options.payload,
       amongSerf: options.delegateProtocol === 'serf',
       asks: { members: options.admitMember !== undefined, merges: options.admitMerge !== undefined },
       isAllowed,
-      wallOffsetMs: wallMs() - now,
+      wallOffsetMs: clock.wallMs() - now,
     },
     now,
   )

@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net'
 import { canonicalHost, formatHostPort, type HostPort } from '../address.js'
-import { monotonicMs } from '../clock.js'
+import { type Clock, systemClock } from '../clock.js'
 import { type Random, shuffle } from '../random.js'
 import type { Resolver } from './resolver.js'
 import { parseSeed, type SeedSource, shown } from './seed.js'
@@ -27,6 +27,8 @@ export interface FoundSeeds {
 }
 
 export interface SeedLookupParts {
+  /** Default the system's. */
+  readonly clock?: Clock | undefined
   readonly resolver: Resolver
   readonly random: Random
   readonly defaultPort: number
@@ -51,11 +53,13 @@ interface Asked {
 
 export class SeedLookup {
   readonly #parts: SeedLookupParts
+  readonly #clock: Clock
   /** Questions without an answer yet, by name or function: a resolver that hangs must not be given ever more of them. */
   readonly #asked = new Map<unknown, Asked>()
 
   constructor(parts: SeedLookupParts) {
     this.#parts = parts
+    this.#clock = parts.clock ?? systemClock
   }
 
   async find(seeds: readonly (string | SeedSource)[]): Promise<FoundSeeds> {
@@ -125,7 +129,7 @@ export class SeedLookup {
 
   /** The answer, for which at most so long is waited. */
   #ask<T>(key: unknown, question: () => Promise<T>): Promise<T> {
-    const now = monotonicMs()
+    const now = this.#clock.monotonicMs()
     const former = this.#asked.get(key)
     if (former !== undefined && now - former.at < ASK_AGAIN_MS) return this.#within(former.answer as Promise<T>)
     const asked = { answer: question(), at: now }
@@ -141,8 +145,9 @@ export class SeedLookup {
   #within<T>(work: Promise<T>): Promise<T> {
     const ms = this.#parts.timeoutMs ?? TIMEOUT_MS
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms).unref()
-      void work.then(resolve, reject).finally(() => clearTimeout(timer))
+      const timer = this.#clock.setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms)
+      timer.unref()
+      void work.then(resolve, reject).finally(() => this.#clock.clearTimer(timer))
     })
   }
 

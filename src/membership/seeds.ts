@@ -4,7 +4,7 @@
  * them until one of those answers. A seed that is this node itself does not count.
  */
 import { formatHostPort, type HostPort } from '../address.js'
-import { monotonicMs } from '../clock.js'
+import type { Clock, Timer } from '../clock.js'
 import { backoffMs, type Random, shuffle } from '../random.js'
 import type { FormerMembers } from './rejoin.js'
 import type { SeedSource } from './seed.js'
@@ -20,6 +20,7 @@ export interface JoinResult {
 }
 
 export interface SeedParts {
+  readonly clock: Clock
   readonly seeds: readonly (string | SeedSource)[]
   readonly former: FormerMembers
   readonly lookup: SeedLookup
@@ -56,7 +57,7 @@ const FORMER_MS = 2_000
 
 export class SeedKeeper {
   readonly #parts: SeedParts
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   /** Passes since the last that reached somebody. */
   #failures = 0
   /** Passes in a row that reached a seed which was not in view afterwards. */
@@ -103,7 +104,7 @@ export class SeedKeeper {
 
   close(): void {
     this.#closed = true
-    clearTimeout(this.#timer)
+    this.#parts.clock.clearTimer(this.#timer)
   }
 
   async #watch(): Promise<void> {
@@ -141,14 +142,14 @@ export class SeedKeeper {
 
   #scheduleNext(): void {
     const { seeds, former, random } = this.#parts
-    clearTimeout(this.#timer)
+    this.#parts.clock.clearTimer(this.#timer)
     if (this.#closed || (seeds.length === 0 && former.done)) return
     const watchMs = Math.min(UNSEEN_INTERVAL_MAX_MS, WATCH_INTERVAL_MS * 2 ** Math.max(0, this.#unseen - 1))
     const delay =
       this.#failures === 0
         ? watchMs * (0.75 + 0.5 * random())
         : backoffMs(this.#failures - 1, BACKOFF_BASE_MS, BACKOFF_MAX_MS, random)
-    this.#timer = setTimeout(() => void this.#watch(), delay)
+    this.#timer = this.#parts.clock.setTimeout(() => void this.#watch(), delay)
   }
 
   /** True if one answered. Two seeds at one address are one exchange, reported for both. */
@@ -186,9 +187,9 @@ export class SeedKeeper {
   /** A few at a time, each once at most, until one answers. */
   async #tryFormer(report: Report): Promise<boolean> {
     const { former, isOwn, join } = this.#parts
-    const endAt = monotonicMs() + FORMER_MS
+    const endAt = this.#parts.clock.monotonicMs() + FORMER_MS
     for (let left = former.addresses.length; left > 0; left -= FORMER_AT_ONCE) {
-      if (this.#closed || monotonicMs() > endAt) return false
+      if (this.#closed || this.#parts.clock.monotonicMs() > endAt) return false
       const some = former.take(Math.min(left, FORMER_AT_ONCE)).filter((address) => !isOwn(address))
       const attempts = some.map(async (to) => {
         return reported({ seed: 'snapshot', address: formatHostPort(to), error: await join(to) }, report)

@@ -5,7 +5,6 @@
 import { randomBytes } from 'node:crypto'
 import { open, readdir, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { wallMs } from '../clock.js'
 import { ShoalError } from '../errors.js'
 
 export type FileText =
@@ -125,7 +124,7 @@ export class SnapshotFile {
       if (!each.startsWith(name) || !TEMPORARY.test(each.slice(name.length))) continue
       const path = join(folder, each)
       const found = await stat(path).catch(() => undefined)
-      if (found !== undefined && wallMs() - found.mtimeMs > STALE_MS) await unlink(path).catch(() => {})
+      if (found !== undefined && Date.now() - found.mtimeMs > STALE_MS) await unlink(path).catch(() => {})
     }
   }
 

@@ -6,8 +6,9 @@
  * it will want them most of all after a restart.
  */
 import type { HostPort } from '../address.js'
-import { monotonicMs } from '../clock.js'
+import type { Clock, Timer } from '../clock.js'
 import { ShoalError } from '../errors.js'
+import { within } from '../within.js'
 import type { Notice } from './effects.js'
 import type { Member } from './member.js'
 import { encodeSnapshot, membersToKeep, parseSnapshot, SNAPSHOT_BYTES_MAX } from './snapshot.js'
@@ -18,7 +19,8 @@ export interface SnapshotSource {
   readonly onNotice: (notice: Notice) => void
 }
 
-interface Identity {
+interface Owner {
+  readonly clock: Clock
   readonly cluster: string
   readonly name: string
 }
@@ -36,13 +38,13 @@ export class SnapshotKeeper {
   /** Where members of the former life of this node were. */
   readonly former: readonly HostPort[]
   readonly #file: SnapshotFile
-  readonly #identity: Identity
+  readonly #owner: Owner
   /** The text in the file as far as we know; undefined when it is not ours. */
   #written: string | undefined
   #ignored: string | undefined
   #source: SnapshotSource = { members: () => [], onNotice: () => {} }
   #state: 'open' | 'forgotten' | 'closed' = 'open'
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #changed = false
   #isWriting = false
   /** Writes follow one another. */
@@ -51,16 +53,16 @@ export class SnapshotKeeper {
   #failing = false
   #errors = 0
 
-  private constructor(file: SnapshotFile, identity: Identity, found: Found) {
+  private constructor(file: SnapshotFile, owner: Owner, found: Found) {
     this.#file = file
-    this.#identity = identity
+    this.#owner = owner
     this.former = found.former
     this.#written = found.text
     this.#ignored = found.ignored
   }
 
   /** Rejects INVALID_OPTION for a path that can never be used; a file that makes no sense is only told of. */
-  static async open(path: unknown, identity: Identity): Promise<SnapshotKeeper> {
+  static async open(path: unknown, owner: Owner): Promise<SnapshotKeeper> {
     if (typeof path !== 'string' || path === '') {
       throw new ShoalError(
         'INVALID_OPTION',
@@ -69,9 +71,9 @@ export class SnapshotKeeper {
     }
     const opened = (async (): Promise<SnapshotKeeper> => {
       const file = await SnapshotFile.open(path)
-      return new SnapshotKeeper(file, identity, await find(file, identity.cluster))
+      return new SnapshotKeeper(file, owner, await find(file, owner.cluster))
     })()
-    const keeper = await within(opened, OPEN_TIMEOUT_MS)
+    const keeper = await within(opened, OPEN_TIMEOUT_MS, owner.clock)
     if (keeper !== undefined) return keeper
     throw new ShoalError('INVALID_OPTION', `snapshot '${path}': the disk did not answer within ${OPEN_TIMEOUT_MS} ms`)
   }
@@ -97,11 +99,11 @@ export class SnapshotKeeper {
   async forget(): Promise<void> {
     if (this.#state !== 'open') return
     this.#state = 'forgotten'
-    clearTimeout(this.#timer)
+    this.#owner.clock.clearTimer(this.#timer)
     this.#enqueue(async () => {
-      if (this.#written !== undefined) await this.#write(encodeSnapshot(this.#identity.cluster, []))
+      if (this.#written !== undefined) await this.#write(encodeSnapshot(this.#owner.cluster, []))
     })
-    await within(this.#last, LAST_WRITE_TIMEOUT_MS)
+    await within(this.#last, LAST_WRITE_TIMEOUT_MS, this.#owner.clock)
   }
 
   /** The node has come back after a leave: members are kept again. */
@@ -113,20 +115,20 @@ export class SnapshotKeeper {
 
   /** Writes what has changed since. Waits for the disk a second at most. */
   async close(): Promise<void> {
-    clearTimeout(this.#timer)
+    this.#owner.clock.clearTimer(this.#timer)
     if (this.#state === 'open' && this.#changed) this.#enqueue(() => this.#writeMembers())
     this.#state = 'closed'
-    await within(this.#last, LAST_WRITE_TIMEOUT_MS)
+    await within(this.#last, LAST_WRITE_TIMEOUT_MS, this.#owner.clock)
   }
 
   #arm(): void {
     if (this.#state !== 'open' || this.#timer !== undefined || this.#isWriting) return
-    this.#timer = setTimeout(
+    this.#timer = this.#owner.clock.setTimeout(
       () => {
         this.#timer = undefined
         this.#enqueue(() => this.#writeMembers())
       },
-      Math.max(DELAY_MS, this.#nextAt - monotonicMs()),
+      Math.max(DELAY_MS, this.#nextAt - this.#owner.clock.monotonicMs()),
     )
   }
 
@@ -140,8 +142,8 @@ export class SnapshotKeeper {
 
   async #writeMembers(): Promise<void> {
     this.#changed = false
-    const members = membersToKeep(this.#source.members(), this.#identity.name)
-    if (members.length > 0) await this.#write(encodeSnapshot(this.#identity.cluster, members))
+    const members = membersToKeep(this.#source.members(), this.#owner.name)
+    if (members.length > 0) await this.#write(encodeSnapshot(this.#owner.cluster, members))
   }
 
   /** Never rejects. */
@@ -151,11 +153,11 @@ export class SnapshotKeeper {
       await this.#file.write(text)
       this.#written = text
       this.#failing = false
-      this.#nextAt = monotonicMs() + INTERVAL_MS
+      this.#nextAt = this.#owner.clock.monotonicMs() + INTERVAL_MS
     } catch (error) {
       this.#errors++
       this.#changed = true
-      this.#nextAt = monotonicMs() + RETRY_MS
+      this.#nextAt = this.#owner.clock.monotonicMs() + RETRY_MS
       if (!this.#failing) this.#tell(`not written: ${reasonOf(error)}`)
       this.#failing = true
     }
@@ -181,19 +183,6 @@ async function find(file: SnapshotFile, cluster: string): Promise<Found> {
   const parsed = parseSnapshot(read.text, cluster)
   if (parsed.ok) return { former: parsed.addresses, text: read.text, ignored: undefined }
   return { former: [], text: undefined, ignored: parsed.reason }
-}
-
-/** `undefined` when it takes longer; the work goes on. */
-async function within<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 function reasonOf(error: unknown): string {

@@ -4,6 +4,8 @@
  */
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { canonicalHost, type HostPort } from '../address.js'
+import type { Clock } from '../clock.js'
+import type { Sockets } from '../runtime.js'
 import { type Envelope, explainBadReply } from './envelope.js'
 import { StreamSlots } from './stream-slots.js'
 import type { ExchangeResult } from './swim-contract.js'
@@ -34,6 +36,15 @@ const ACCEPTED = {
 const IDLE_MS_MAX = 3_000
 const CONNECT_TIMEOUT_MS = 3_000
 
+export interface StreamParts {
+  readonly envelope: Envelope
+  /** Of an accepted stream as a whole. */
+  readonly timeoutMs: number
+  readonly clock: Clock
+  /** Default the system's. */
+  readonly sockets?: Sockets | undefined
+}
+
 export class StreamTransport {
   readonly #server: Server
   readonly #envelope: Envelope
@@ -41,25 +52,29 @@ export class StreamTransport {
   readonly #slots = new StreamSlots(ACCEPTED)
   readonly #dialled = new Set<Socket>()
   readonly #timeoutMs: number
+  readonly #clock: Clock
+  readonly #connect: Sockets['connect']
   #handlers: StreamHandlers = { message: () => {}, drop: () => {}, isAllowed: () => false }
   #nextId = 1
   #refused = 0
 
-  private constructor(server: Server, envelope: Envelope, timeoutMs: number) {
+  private constructor(server: Server, parts: StreamParts) {
     this.#server = server
-    this.#envelope = envelope
-    this.#timeoutMs = timeoutMs
+    this.#envelope = parts.envelope
+    this.#timeoutMs = parts.timeoutMs
+    this.#clock = parts.clock
+    this.#connect = parts.sockets?.connect ?? connect
     server.on('connection', (socket) => this.#accept(socket))
     server.on('error', () => this.#refused++) // accept failed, out of descriptors for one; the peer tries again
   }
 
-  static bind({ host, port }: HostPort, envelope: Envelope, timeoutMs: number): Promise<StreamTransport> {
+  static bind({ host, port }: HostPort, parts: StreamParts): Promise<StreamTransport> {
     return new Promise((resolve, reject) => {
-      const server = createServer({ noDelay: true })
+      const server = parts.sockets?.createServer(() => {}) ?? createServer({ noDelay: true })
       server.once('error', reject)
       server.listen({ host, port, exclusive: true }, () => {
         server.removeListener('error', reject)
-        resolve(new StreamTransport(server, envelope, timeoutMs))
+        resolve(new StreamTransport(server, parts))
       })
     })
   }
@@ -88,21 +103,21 @@ export class StreamTransport {
   /** Connects, writes, reads one message if one is expected. Never rejects; bounded by `timeoutMs`. */
   exchange({ to, bytes, expectReply, timeoutMs }: StreamExchange): Promise<ExchangeResult> {
     return new Promise((resolve) => {
-      const socket = connect({ host: to.host, port: to.port, noDelay: true })
+      const socket = this.#connect({ host: to.host, port: to.port, noDelay: true })
       const decoder = this.#envelope.streamDecoder('dialled')
       this.#dialled.add(socket)
       const finish = (result: ExchangeResult): void => {
-        clearTimeout(timer)
+        this.#clock.clearTimer(timer)
         this.#dialled.delete(socket)
         socket.destroy()
         resolve(result)
       }
       const fail = (error: string): void => finish({ ok: false, error })
       const connectMs = Math.min(CONNECT_TIMEOUT_MS, timeoutMs)
-      let timer = setTimeout(() => fail(`no connection within ${Math.round(connectMs)} ms`), connectMs)
+      let timer = this.#clock.setTimeout(() => fail(`no connection within ${Math.round(connectMs)} ms`), connectMs)
       socket.on('connect', () => {
-        clearTimeout(timer)
-        timer = setTimeout(() => fail(`no reply within ${Math.round(timeoutMs)} ms`), timeoutMs)
+        this.#clock.clearTimer(timer)
+        timer = this.#clock.setTimeout(() => fail(`no reply within ${Math.round(timeoutMs)} ms`), timeoutMs)
         socket.write(this.#envelope.sealStream(bytes))
         if (!expectReply) socket.end()
       })
@@ -145,13 +160,13 @@ export class StreamTransport {
       return
     }
     const decoder = this.#envelope.streamDecoder('accepted')
-    const timer = setTimeout(() => socket.destroy(), this.#timeoutMs)
+    const timer = this.#clock.setTimeout(() => socket.destroy(), this.#timeoutMs)
     let handled = false
     this.#accepted.set(id, socket)
     socket.setTimeout(Math.min(IDLE_MS_MAX, this.#timeoutMs), () => socket.destroy())
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
-      clearTimeout(timer)
+      this.#clock.clearTimer(timer)
       this.#accepted.delete(id)
       this.#slots.release(id)
     })

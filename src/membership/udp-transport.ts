@@ -2,6 +2,7 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import type { HostPort } from '../address.js'
+import type { DatagramSocket, Sockets } from '../runtime.js'
 
 const RECEIVE_BUFFER_WANTED = 2 * 1024 * 1024
 const RECEIVE_BUFFER_LEAST = 256 * 1024
@@ -16,9 +17,6 @@ const literalLookup: Lookup = (host, _options, callback) => callback(null, host,
 
 /** How an IPv6 socket that also takes IPv4 (bound to `::`) writes the addresses of IPv4 peers. */
 const V4_MAPPED = '::ffff:'
-
-/** What of a socket is used once it is bound. */
-export type DatagramSocket = Pick<Socket, 'on' | 'send' | 'address' | 'close'>
 
 /** Codes counted each by itself; the system has some dozens. */
 const CODES_MAX = 64
@@ -49,9 +47,10 @@ export class UdpTransport {
   }
 
   /** Binds to an IP literal, or rejects with the socket's error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
-  static bind({ host, port }: HostPort): Promise<UdpTransport> {
+  static async bind({ host, port }: HostPort, sockets?: Sockets): Promise<UdpTransport> {
+    const isV6 = isIPv6(host)
+    if (sockets !== undefined) return new UdpTransport(sockets.bindDatagrams({ host, port }), isV6)
     return new Promise((resolve, reject) => {
-      const isV6 = isIPv6(host)
       const socket = createSocket({ type: isV6 ? 'udp6' : 'udp4', lookup: literalLookup as never })
       const fail = (error: Error): void => {
         socket.close()

@@ -2,6 +2,7 @@
  * Leaves the cluster when the process is told to end. Opt-in: a library that catches signals by itself takes the process
  * out of its owner's hands.
  */
+import { constants } from 'node:os'
 import { ShoalError } from '../errors.js'
 import type { LeaveOptions, ShoalNode } from './shoal-node.js'
 
@@ -28,7 +29,7 @@ export function closeOnSignal(
   }
   const end = (signal: NodeJS.Signals): void => {
     off()
-    process.kill(process.pid, signal)
+    endProcess(signal)
   }
   let isClosing = false
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -38,6 +39,15 @@ export function closeOnSignal(
   }
   for (const signal of signals) process.on(signal, onSignal)
   return off
+}
+
+/** So long the signal may take to end this process; then it does so itself, with the status that shells give to it. */
+const SIGNAL_MS = 100
+
+/** The first process of a container ignores signals that it sends to itself. */
+function endProcess(signal: NodeJS.Signals): void {
+  process.kill(process.pid, signal)
+  setTimeout(() => process.exit(128 + constants.signals[signal]), SIGNAL_MS)
 }
 
 /** A node that cannot say goodbye, for it is closed already, closes all the same. */

@@ -3,7 +3,7 @@
  * membership, connections' evidence makes membership look. Knows no users' API.
  */
 import debug from 'debug'
-import { monotonicMs } from '../clock.js'
+import type { Clock, Timer } from '../clock.js'
 import {
   type MemberEvent,
   type Membership,
@@ -17,6 +17,7 @@ import { type Registry, type RegistryEvent, raisedBootId } from '../registry/ind
 import type { PeerEvidence, Rpc } from '../rpc/index.js'
 
 export interface ClusterLinkParts {
+  readonly clock: Clock
   readonly registry: Registry
   readonly rpc: Rpc
   readonly tags: Readonly<Record<string, string>>
@@ -45,8 +46,8 @@ export class ClusterLink {
   #bootId: string
   #rpcAddress = ''
   #flushing = false
-  #tickTimer: NodeJS.Timeout | undefined
-  #recheckTimer: NodeJS.Timeout | undefined
+  #tickTimer: Timer | undefined
+  #recheckTimer: Timer | undefined
   #raisedAt = Number.NEGATIVE_INFINITY
   #rivalSeenAt: number | undefined
 
@@ -84,7 +85,7 @@ export class ClusterLink {
   attach(membership: Membership): void {
     this.#membership = membership
     this.flush()
-    this.#tickTimer = setInterval(() => this.#tick(), TICK_MS)
+    this.#tickTimer = this.#parts.clock.setInterval(() => this.#tick(), TICK_MS)
     this.#armRecheck()
   }
 
@@ -130,8 +131,8 @@ export class ClusterLink {
   }
 
   close(): void {
-    clearInterval(this.#tickTimer)
-    clearTimeout(this.#recheckTimer)
+    this.#parts.clock.clearTimer(this.#tickTimer)
+    this.#parts.clock.clearTimer(this.#recheckTimer)
     this.#membership = undefined
   }
 
@@ -147,9 +148,9 @@ export class ClusterLink {
   }
 
   #armRecheck(): void {
-    const { registry, random, recheckIntervalMs } = this.#parts
+    const { clock, registry, random, recheckIntervalMs } = this.#parts
     if (recheckIntervalMs === 0) return
-    this.#recheckTimer = setTimeout(
+    this.#recheckTimer = clock.setTimeout(
       () => {
         registry.recheck()
         this.flush()
@@ -165,7 +166,7 @@ export class ClusterLink {
    */
   #outbidRival(membership: Membership): void {
     const rival = this.#parts.registry.rivalBootId()
-    const now = monotonicMs()
+    const now = this.#parts.clock.monotonicMs()
     this.#rivalSeenAt = rival === undefined ? undefined : (this.#rivalSeenAt ?? now)
     if (rival === undefined || now - this.#raisedAt < RAISE_INTERVAL_MS) return
     if (now - (this.#rivalSeenAt ?? now) < RIVAL_SETTLE_MS || membership.nameContest() !== 'none') return

@@ -2,12 +2,14 @@
  * Checks one service now and again while it is started, and says when the verdict changes. A check that hangs counts as
  * failed at its limit; the next one starts all the same, but never more than a few are left hanging.
  */
+import type { Clock, Timer } from '../clock.js'
 import { HealthTracker, type ResolvedHealthCheck } from '../registry/index.js'
 import { asError } from './emitter.js'
 import { runHook } from './hook.js'
 
 export interface HealthProbeParts {
   readonly service: string
+  readonly clock: Clock
   readonly options: ResolvedHealthCheck
   readonly onVerdict: (verdict: 'healthy' | 'unhealthy', why: string | undefined) => void
 }
@@ -18,7 +20,7 @@ const HANGING_MAX = 4
 export class HealthProbe {
   readonly #parts: HealthProbeParts
   #tracker: HealthTracker
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #hanging = 0
   /** Counts starts: what an earlier life's check brings comes too late. */
   #life = 0
@@ -41,12 +43,12 @@ export class HealthProbe {
 
   stop(): void {
     this.#life++
-    clearTimeout(this.#timer)
+    this.#parts.clock.clearTimer(this.#timer)
     this.#timer = undefined
   }
 
   #schedule(delayMs: number): void {
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#parts.clock.setTimeout(() => {
       this.#schedule(this.#parts.options.interval)
       void this.#checkOnce(this.#life)
     }, delayMs)
@@ -61,7 +63,7 @@ export class HealthProbe {
 
   /** Why the check failed; undefined when it passed. */
   async #run(): Promise<string | undefined> {
-    const { service, options } = this.#parts
+    const { service, options, clock } = this.#parts
     this.#hanging++
     const check = async (hook: { readonly signal: AbortSignal }): Promise<unknown> => {
       try {
@@ -72,7 +74,7 @@ export class HealthProbe {
     }
     try {
       const what = `the health check of '${service}'`
-      const result = await runHook({ hook: check, what, timeoutMs: options.timeout })
+      const result = await runHook({ hook: check, what, timeoutMs: options.timeout, clock })
       return result === false ? 'the health check said false' : undefined
     } catch (error) {
       return asError(error).message

@@ -1,4 +1,5 @@
 /** Runs a function of the user with a limit on its time. A hook that ignores its signal is left behind, not waited for. */
+import type { Clock } from '../clock.js'
 import { ShoalError } from '../errors.js'
 
 /** Work of a service at one of its turns. The signal is aborted when nobody waits for it any longer. */
@@ -9,12 +10,13 @@ export interface HookRun {
   /** For the message when it takes too long. */
   readonly what: string
   readonly timeoutMs: number
+  readonly clock: Clock
   /** Ends the wait early, and aborts the hook's own signal. */
   readonly signal?: AbortSignal | undefined
 }
 
 /** What the hook returned. Rejects with what it threw, or SERVICE_FAILED when it took longer than its limit. */
-export async function runHook({ hook, what, timeoutMs, signal }: HookRun): Promise<unknown> {
+export async function runHook({ hook, what, timeoutMs, clock, signal }: HookRun): Promise<unknown> {
   const controller = new AbortController()
   let giveUp = (_why: string): void => {}
   const late = new Promise<never>((_, reject) => {
@@ -24,13 +26,13 @@ export async function runHook({ hook, what, timeoutMs, signal }: HookRun): Promi
       reject(error)
     }
   })
-  const timer = setTimeout(() => giveUp(`did not end within ${timeoutMs} ms`), timeoutMs)
+  const timer = clock.setTimeout(() => giveUp(`did not end within ${timeoutMs} ms`), timeoutMs)
   const cancel = (): void => giveUp('was cancelled')
   signal?.addEventListener('abort', cancel, { once: true })
   try {
     return await Promise.race([late, callHook(hook, controller.signal)])
   } finally {
-    clearTimeout(timer)
+    clock.clearTimer(timer)
     signal?.removeEventListener('abort', cancel)
   }
 }

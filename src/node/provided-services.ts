@@ -2,7 +2,7 @@
  * All services of this node: puts each in place on both sides, registry and rpc, and carries out what the node does to
  * all of them when it leaves or ends. What one of them does is its registration's affair.
  */
-import { wallMs } from '../clock.js'
+import type { Clock } from '../clock.js'
 import { ShoalError } from '../errors.js'
 import {
   type HealthCheckFunction,
@@ -45,6 +45,7 @@ export interface ProvideOptions {
 }
 
 export interface ProvidedServicesParts {
+  readonly clock: Clock
   readonly registry: Registry
   readonly rpc: Rpc
   readonly flush: () => void
@@ -64,11 +65,12 @@ export class ProvidedServices {
 
   /** Resolves when it runs, or at once when it is paused. Rejects INVALID_ARGUMENT, TOO_LARGE, SERVICE_FAILED; nothing is provided then. */
   async provide(service: ServiceRef, impl: object, options: ProvideOptions): Promise<Registration> {
-    const { registry, rpc, flush, onFault } = this.#parts
+    const { clock, registry, rpc, flush, onFault } = this.#parts
     const contract = isContract(service) ? service : undefined
     const name = contract?.name ?? (service as string)
     const registration = new Registration({
       service: name,
+      clock,
       registry,
       rpc,
       flush,
@@ -93,7 +95,7 @@ export class ProvidedServices {
       const version = options.version ?? contract?.version ?? ''
       registry.provide(
         { service: name, version, methods: only ?? methodNames(impl), meta: options.meta, status },
-        wallMs(),
+        clock.wallMs(),
       )
     } catch (error) {
       rpc.remove(name)

@@ -3,7 +3,7 @@
  * and admission refuses calls by it. What follows what is decided by the table in `registry/lifecycle.ts`; here the
  * hooks are run, and delisting always comes before anything is taken away.
  */
-import { wallMs } from '../clock.js'
+import type { Clock, Timer } from '../clock.js'
 import { ShoalError } from '../errors.js'
 import {
   type AdminStatus,
@@ -25,6 +25,7 @@ import { runHook, type ServiceHook } from './hook.js'
 
 export interface RegistrationParts {
   readonly service: string
+  readonly clock: Clock
   readonly registry: Registry
   readonly rpc: Rpc
   readonly start: ServiceHook | undefined
@@ -50,7 +51,8 @@ export interface ServiceHealth {
 
 /** A start that failed is tried again so often while the service is meant to be active. */
 const RETRY_MS = 5_000
-const STOP_HOOK_MS = 10_000
+/** A stop hook that takes longer is left behind. */
+export const STOP_HOOK_MS = 10_000
 /** How long calls that run may finish before a stop hook takes away what they need, unless the caller says otherwise. */
 const FINISH_MS = 5_000
 
@@ -63,7 +65,7 @@ export class Registration implements AsyncDisposable {
   #removed = false
   /** Set when the node goes. */
   #shutDown: Promise<void> | undefined
-  #retryTimer: NodeJS.Timeout | undefined
+  #retryTimer: Timer | undefined
   /** Cancels the start hook that runs. */
   #starting: AbortController | undefined
   #finishMs = FINISH_MS
@@ -75,9 +77,9 @@ export class Registration implements AsyncDisposable {
     this.service = parts.service
     this.#parts = parts
     this.#state = firstStep(parts.paused).state
-    const { healthCheck: options, service } = parts
+    const { healthCheck: options, service, clock } = parts
     if (options === undefined) return
-    this.#probe = new HealthProbe({ service, options, onVerdict: (verdict, why) => this.#judge(verdict, why) })
+    this.#probe = new HealthProbe({ service, clock, options, onVerdict: (verdict, why) => this.#judge(verdict, why) })
   }
 
   get status(): ServiceStatus {
@@ -110,9 +112,9 @@ export class Registration implements AsyncDisposable {
   async begin(): Promise<void> {
     const first = firstStep(this.#parts.paused)
     this.#enter(first, undefined)
-    const endsAt = wallMs() + this.#parts.startTimeoutMs
+    const endsAt = this.#parts.clock.wallMs() + this.#parts.startTimeoutMs
     while (this.#isOurs() && (this.status === 'starting' || this.status === 'failed')) {
-      const left = endsAt - wallMs()
+      const left = endsAt - this.#parts.clock.wallMs()
       if (left <= 0) throw this.#startFailed(`did not start within ${this.#parts.startTimeoutMs} ms`)
       await this.#change(left)
     }
@@ -148,7 +150,7 @@ export class Registration implements AsyncDisposable {
   /** Replaces what others see in the instance's `meta`. Throws INVALID_ARGUMENT or TOO_LARGE, changing nothing. */
   setMeta(meta: ServiceMeta): void {
     this.#assertProvided()
-    this.#parts.registry.setMeta(this.service, meta, wallMs())
+    this.#parts.registry.setMeta(this.service, meta, this.#parts.clock.wallMs())
     this.#parts.flush()
   }
 
@@ -175,11 +177,11 @@ export class Registration implements AsyncDisposable {
   remove(): void {
     if (this.#removed) return
     this.#removed = true
-    clearTimeout(this.#retryTimer)
+    this.#parts.clock.clearTimer(this.#retryTimer)
     this.#probe?.stop()
     this.#state = { admin: 'inactive', status: 'stopped', isStarted: false }
     const { registry, rpc, flush, onStopped } = this.#parts
-    registry.withdraw(this.service, wallMs())
+    registry.withdraw(this.service, this.#parts.clock.wallMs())
     flush()
     rpc.remove(this.service)
     onStopped()
@@ -219,7 +221,7 @@ export class Registration implements AsyncDisposable {
     const { state, hook } = this.#withoutHook(step)
     const isIdle = state.status === 'pausing' && rpc.running(this.service) === 0
     const next = isIdle ? nextStep(state, 'idle').state : state
-    registry.setStatus(this.service, { status: next.status, reason, at: wallMs() })
+    registry.setStatus(this.service, { status: next.status, reason, at: this.#parts.clock.wallMs() })
     this.#state = next
     this.#reason = reason
     flush()
@@ -236,7 +238,7 @@ export class Registration implements AsyncDisposable {
   /** What a new status entails. */
   #follow(hook: 'start' | 'stop' | undefined): void {
     const { status, isStarted, admin } = this.#state
-    clearTimeout(this.#retryTimer)
+    this.#parts.clock.clearTimer(this.#retryTimer)
     const isChecked = status === 'running' || (status === 'failed' && isStarted)
     if (!isChecked) this.#probe?.stop()
     if (hook === 'start') void this.#runStart()
@@ -244,16 +246,16 @@ export class Registration implements AsyncDisposable {
     else if (status === 'pausing') void this.#waitIdle()
     else if (status === 'running' && this.#probe?.isOn === false) this.#probe.start()
     else if (status === 'failed' && !isStarted && admin === 'active')
-      this.#retryTimer = setTimeout(() => this.#apply('retry', undefined), RETRY_MS)
+      this.#retryTimer = this.#parts.clock.setTimeout(() => this.#apply('retry', undefined), RETRY_MS)
   }
 
   async #runStart(): Promise<void> {
-    const { start, service, startTimeoutMs: timeoutMs, onFault } = this.#parts
+    const { start, service, clock, startTimeoutMs: timeoutMs, onFault } = this.#parts
     const controller = new AbortController()
     this.#starting = controller
     try {
       const what = `the start hook of '${service}'`
-      await runHook({ hook: start as ServiceHook, what, timeoutMs, signal: controller.signal })
+      await runHook({ hook: start as ServiceHook, what, timeoutMs, clock, signal: controller.signal })
       this.#startError = undefined
       this.#report('started', undefined)
     } catch (thrown) {
@@ -272,17 +274,17 @@ export class Registration implements AsyncDisposable {
   }
 
   async #callStop(): Promise<void> {
-    const { stop: hook, service, onFault } = this.#parts
+    const { stop: hook, service, clock, onFault } = this.#parts
     if (hook === undefined) return
     try {
-      await runHook({ hook, what: `the stop hook of '${service}'`, timeoutMs: STOP_HOOK_MS })
+      await runHook({ hook, what: `the stop hook of '${service}'`, timeoutMs: STOP_HOOK_MS, clock })
     } catch (thrown) {
       onFault(asError(thrown))
     }
   }
 
   async #endQuietly(): Promise<void> {
-    clearTimeout(this.#retryTimer)
+    this.#parts.clock.clearTimer(this.#retryTimer)
     this.#probe?.stop()
     this.#starting?.abort()
     const stops = this.#state.isStarted && this.status !== 'stopping'
@@ -317,11 +319,11 @@ export class Registration implements AsyncDisposable {
   #change(limitMs?: number): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
-        clearTimeout(timer)
+        this.#parts.clock.clearTimer(timer)
         this.#waiting.delete(done)
         resolve()
       }
-      const timer = limitMs === undefined ? undefined : setTimeout(done, limitMs)
+      const timer = limitMs === undefined ? undefined : this.#parts.clock.setTimeout(done, limitMs)
       this.#waiting.add(done)
     })
   }

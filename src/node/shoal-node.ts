@@ -2,6 +2,7 @@
  * The object that users hold: membership, registry and rpc behind one surface. Owns leave and close; everything else is
  * passed on to the module that knows it. How it is put together is decided in `node.ts`.
  */
+import { type Clock, timerSetter } from '../clock.js'
 import { ShoalError } from '../errors.js'
 import {
   type JoinResult,
@@ -75,8 +76,6 @@ export interface LeaveOptions {
 export const LEAVE_TIMEOUT_MS = 2_000
 const DEFAULT_WAIT_MS = 10_000
 const DEFAULT_DRAIN_MS = 5_000
-/** `setTimeout` would fire at once above it. */
-const TIMER_MS_MAX = 0x7fff_ffff
 
 /** A member of a cluster. Made by `createNode`. */
 export class ShoalNode implements AsyncDisposable {
@@ -88,6 +87,7 @@ export class ShoalNode implements AsyncDisposable {
   readonly rpcAddress: string
   /** The keys of gossip and calls, to be replaced without a gap: add on all nodes, then use on all, then remove on all. */
   readonly keyring: KeyringControl
+  readonly #clock: Clock
   readonly #membership: Membership
   readonly #registry: Registry
   readonly #rpc: Rpc
@@ -108,6 +108,7 @@ export class ShoalNode implements AsyncDisposable {
     this.address = membership.address
     this.rpcAddress = parts.rpcAddress
     this.keyring = new NodeKeyring(membership.keyring, rpc)
+    this.#clock = parts.clock
     this.#membership = membership
     this.#registry = registry
     this.#rpc = rpc
@@ -116,6 +117,7 @@ export class ShoalNode implements AsyncDisposable {
     this.#feed = feed
     this.#endpoint = parts.endpoint
     this.#services = new ProvidedServices({
+      clock: parts.clock,
       registry,
       rpc,
       flush: () => link.flush(),
@@ -230,7 +232,12 @@ export class ShoalNode implements AsyncDisposable {
   async waitForServices(services: readonly ServiceRef[], options: WaitForServicesOptions = {}): Promise<void> {
     const { timeout, retries, min, signal } = options
     const timeoutMs = timeout ?? (retries === undefined ? DEFAULT_WAIT_MS : retries * 1_000)
-    await waitForServices(this.#source, services.map(nameOf), { timeoutMs, min, signal, setTimer })
+    await waitForServices(this.#source, services.map(nameOf), {
+      timeoutMs,
+      min,
+      signal,
+      setTimer: timerSetter(this.#clock),
+    })
   }
 
   /** The running instances as `up`, then every change. Ends with the signal or the node. */
@@ -358,6 +365,7 @@ export class ShoalNode implements AsyncDisposable {
 }
 
 export interface NodeParts {
+  readonly clock: Clock
   readonly options: ResolvedOptions
   readonly membership: Membership
   readonly registry: Registry
@@ -367,11 +375,6 @@ export interface NodeParts {
   readonly emitter: Emitter<NodeEvents>
   readonly feed: ServiceFeed
   readonly endpoint: HealthEndpoint | undefined
-}
-
-function setTimer(callback: () => void, ms: number): () => void {
-  const timer = setTimeout(callback, Math.min(ms, TIMER_MS_MAX))
-  return () => clearTimeout(timer)
 }
 
 function nameOf(service: ServiceRef): string {

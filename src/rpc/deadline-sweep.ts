@@ -3,6 +3,7 @@
  * set and then looks through all; a call that settles in time costs no timer. Deadlines that lie close together share a
  * sweep, so one is met at most a few ms late and never early. Does not know what expires.
  */
+import { type Clock, systemClock, type Timer } from '../clock.js'
 
 const SWEEP_GAP_MS = 5
 const DELAY_MS_MAX = 2_147_483_647
@@ -15,12 +16,14 @@ export interface Expiring {
 
 export class DeadlineSweep<T extends Expiring> {
   readonly #now: () => number
+  readonly #clock: Clock
   readonly #waiting = new Set<T>()
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
-  constructor(now: () => number) {
+  constructor(now: () => number, clock: Clock = systemClock) {
     this.#now = now
+    this.#clock = clock
   }
 
   add(item: T): void {
@@ -50,11 +53,11 @@ export class DeadlineSweep<T extends Expiring> {
     this.#disarm()
     this.#timerAt = at
     const delay = Math.ceil(at - this.#now())
-    this.#timer = setTimeout(() => this.#sweep(), Math.min(Math.max(delay, 0), DELAY_MS_MAX))
+    this.#timer = this.#clock.setTimeout(() => this.#sweep(), Math.min(Math.max(delay, 0), DELAY_MS_MAX))
   }
 
   #disarm(): void {
-    clearTimeout(this.#timer)
+    this.#clock.clearTimer(this.#timer)
     this.#timer = undefined
     this.#timerAt = Number.POSITIVE_INFINITY
   }

@@ -2,9 +2,10 @@
  * Opens connections, in plaintext or secured: the only file of the caller's side that imports `node:net` and `node:tls`.
  * Knows nothing of the protocol, and of TLS only when to begin.
  */
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { formatHostPort, type HostPort } from '../address.js'
+import type { Sockets } from '../runtime.js'
 import type { ChannelSecurity } from './channel-security.js'
 import { callerHandshakeFault } from './handshake-fault.js'
 import type { Link, LinkHandler } from './link.js'
@@ -19,12 +20,19 @@ export type Dial = (address: HostPort, handler: LinkHandler, node: string) => Li
 /** Untouched pages of it cost nothing; a reply of 64 KiB comes in one piece. */
 const RECEIVE_BYTES = 262_144
 const KEEP_ALIVE_MS = 30_000
+const TUNING = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS } as const
 
-export const dialTcp: Dial = (address, handler) => {
-  const socket = tuned(connect({ host: address.host, port: address.port, onread: reading(handler) }))
-  socket.on('connect', () => handler.handleOpen())
-  return new SocketLink(socket, handler, { remoteAddress: formatHostPort(address) })
-}
+/** Over the system's sockets, or over others that behave like them. */
+export const dialOver =
+  (open: Sockets['connect']): Dial =>
+  (address, handler) => {
+    const { host, port } = address
+    const socket = open({ host, port, ...TUNING, onread: reading(handler) })
+    socket.on('connect', () => handler.handleOpen())
+    return new SocketLink(socket, handler, { remoteAddress: formatHostPort(address) })
+  }
+
+export const dialTcp: Dial = dialOver(connect)
 
 /** The same behind a handshake, which says what is wrong if it fails. */
 export function dialSecured(security: ChannelSecurity): Dial {
@@ -33,7 +41,7 @@ export function dialSecured(security: ChannelSecurity): Dial {
     // The types know `onread` of plain sockets alone.
     const options = { host, port, onread: reading(handler), ...security.clientOptions() }
     const socket = connectTls(options)
-    tuned(socket)
+    socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
     let isSecured = false
     socket.on('secureConnect', () => {
       isSecured = true
@@ -59,8 +67,4 @@ function reading(handler: LinkHandler): {
       return true
     },
   }
-}
-
-function tuned(socket: Socket): Socket {
-  return socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
 }

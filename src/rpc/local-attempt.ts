@@ -3,6 +3,7 @@
  * without the network. Arguments and results are passed as they are, or copied with `local: 'clone'`. A handler that
  * answers synchronously costs neither a timer nor a listener.
  */
+import { type Clock, systemClock } from '../clock.js'
 import { RpcError } from '../errors.js'
 import { AbortWatch } from './abort-watch.js'
 import type { Attempt, CallRequest, CancelReason, Dispatcher, IncomingCall, Outcome } from './call.js'
@@ -21,6 +22,8 @@ export interface LocalAttemptOptions {
   readonly address: () => string
   readonly passing: LocalPassing
   readonly now: () => number
+  /** Of the timers. Default the system's. */
+  readonly clock?: Clock | undefined
 }
 
 export class LocalAttempt {
@@ -33,7 +36,7 @@ export class LocalAttempt {
   constructor(options: LocalAttemptOptions) {
     this.#options = options
     this.#copy = options.passing === 'clone' ? new LocalCopy(options.node) : undefined
-    this.#deadlines = new DeadlineSweep(options.now)
+    this.#deadlines = new DeadlineSweep(options.now, options.clock)
   }
 
   /** An `Attempt` for the candidate that is this very process. */
@@ -76,7 +79,7 @@ export class LocalAttempt {
       const streams = new LocalStreams(request, {
         node: this.#options.node,
         copy: this.#copy,
-        nextTurn,
+        nextTurn: () => nextTurn(this.#options.clock ?? systemClock),
         onBegun: () => {
           running.hasBegun = true
           resolve(streams.output)
@@ -170,8 +173,8 @@ export class LocalAttempt {
   }
 }
 
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
+function nextTurn(clock: Clock): Promise<void> {
+  return new Promise((resolve) => void clock.setImmediate(resolve))
 }
 
 interface Stoppable extends Expiring {

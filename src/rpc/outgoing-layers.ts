@@ -3,6 +3,7 @@
  * takes. While a layer holds a call, nobody else keeps its deadline and its signal: this does. Does not know how a call
  * is made.
  */
+import type { Clock } from '../clock.js'
 import { type CallErrorCode, type Executed, isRpcError, RpcError } from '../errors.js'
 import { AbortWatch } from './abort-watch.js'
 import type { CallRequest } from './call.js'
@@ -40,6 +41,8 @@ export type OutgoingMiddleware = Layer<OutgoingContext>
 export interface OutgoingLayersOptions {
   readonly layers: readonly OutgoingMiddleware[]
   readonly now: () => number
+  /** Of the timers. Default the system's. */
+  readonly clock?: Clock | undefined
 }
 
 /** A planned call, and how to make it. */
@@ -57,7 +60,7 @@ export class OutgoingLayers {
 
   constructor(options: OutgoingLayersOptions) {
     this.#options = options
-    this.#deadlines = new DeadlineSweep(options.now)
+    this.#deadlines = new DeadlineSweep(options.now, options.clock)
   }
 
   /** Settles as the outermost layer does, and by the call's deadline. What a layer throws is passed on as it is. */

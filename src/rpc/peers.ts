@@ -4,7 +4,7 @@
  * whether another one is, is decided elsewhere.
  */
 import { tryParseHostPort } from '../address.js'
-import { monotonicMs } from '../clock.js'
+import { type Clock, systemClock, type Timer } from '../clock.js'
 import { RpcError } from '../errors.js'
 import type { Random } from '../random.js'
 import { AbortWatch } from './abort-watch.js'
@@ -34,6 +34,8 @@ export interface PeersOptions {
   readonly dial?: Dial | undefined
   /** Bytes that may be kept of what was received, shared with the called side. */
   readonly budget?: ByteBudget | undefined
+  /** Default the system's. */
+  readonly clock?: Clock | undefined
   /** How a try on a boot of a node ended; `error` is undefined when it was answered. */
   readonly onOutcome?: ((service: string, target: CircuitTarget, error: RpcError | undefined) => void) | undefined
   /** What the connections show of a peer; `answered` comes at most every 200 ms per peer. */
@@ -59,7 +61,8 @@ export class Peers implements CallOwner {
   readonly #codec: PayloadCodec
   readonly #budget: ByteBudget
   readonly #counters = new Counters()
-  readonly #flusher = new Flusher()
+  readonly #clock: Clock
+  readonly #flusher: Flusher
   readonly #aborts = new AbortWatch<OutgoingCall>((call) => call.holder?.abort(call))
   /** By node name: the boot and address that new calls go to. */
   readonly #peers = new Map<string, Peer>()
@@ -69,13 +72,16 @@ export class Peers implements CallOwner {
   #streams = 0
   /** The same by node. */
   readonly #pending = new Map<string, number>()
-  readonly #sweeper = new Sweeper({ everyMs: SWEEP_MS, now: monotonicMs, sweep: () => this.#sweep() })
-  #housekeepingTimer: NodeJS.Timeout | undefined
+  readonly #sweeper: Sweeper
+  #housekeepingTimer: Timer | undefined
   #closing: Promise<void> | undefined
   #onAllClosed: (() => void) | undefined
 
   constructor(options: PeersOptions) {
     this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#flusher = new Flusher(this.#clock)
+    this.#sweeper = new Sweeper({ everyMs: SWEEP_MS, clock: this.#clock, sweep: () => this.#sweep() })
     this.#limits = resolveRpcLimits(options.limits)
     this.#budget = options.budget ?? new ByteBudget(this.#limits.receivedBytesNodeMax)
     this.#codec = options.codec ?? new PlainCodec({ payloadBytesMax: this.#limits.frameBytesMax })
@@ -122,12 +128,12 @@ export class Peers implements CallOwner {
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
       this.#sweeper.stop()
-      clearInterval(this.#housekeepingTimer)
-      const cut = setTimeout(() => {
+      this.#clock.clearTimer(this.#housekeepingTimer)
+      const cut = this.#clock.setTimeout(() => {
         for (const peer of this.#all()) peer.destroy()
       }, CLOSE_MS)
       this.#onAllClosed = () => {
-        clearTimeout(cut)
+        this.#clock.clearTimer(cut)
         resolve()
       }
       for (const peer of this.#all()) peer.close()
@@ -153,7 +159,7 @@ export class Peers implements CallOwner {
   }
 
   #start(call: OutgoingCall, candidate: Candidate, request: CallRequest): void {
-    const now = monotonicMs()
+    const now = this.#clock.monotonicMs()
     if (this.#closing !== undefined) call.refuse('CLOSED', 'no', 'this node was closed')
     else if (request.signal?.aborted) call.refuse('CANCELLED', 'no', 'the signal was aborted before the call')
     else if (request.deadlineAt <= now) call.refuse('DEADLINE_EXCEEDED', 'no', 'the deadline was over before the call')
@@ -206,7 +212,7 @@ export class Peers implements CallOwner {
         flusher: this.#flusher,
         limits: this.#limits,
         budget: this.#budget,
-        now: monotonicMs,
+        now: this.#clock.monotonicMs,
         steadyNow: () => this.#sweeper.steadyNow(),
         isLoneCall: () => this.#inFlight <= 1,
         session: {
@@ -228,7 +234,7 @@ export class Peers implements CallOwner {
     let answeredAt = Number.NEGATIVE_INFINITY
     return (evidence) => {
       if (evidence === 'answered') {
-        const now = monotonicMs()
+        const now = this.#clock.monotonicMs()
         if (now - answeredAt < EVIDENCE_MS) return
         answeredAt = now
       }
@@ -266,12 +272,18 @@ export class Peers implements CallOwner {
   #keepSweeping(): void {
     if (this.#closing !== undefined) return
     this.#sweeper.start()
-    this.#housekeepingTimer ??= setInterval(this.#sweeper.sweepSoon, HOUSEKEEPING_MS).unref()
+    this.#housekeepingTimer ??= this.#keepHouse()
+  }
+
+  #keepHouse(): Timer {
+    const timer = this.#clock.setInterval(this.#sweeper.sweepSoon, HOUSEKEEPING_MS)
+    timer.unref()
+    return timer
   }
 
   #sweep(): void {
     if (this.#closing !== undefined) return
-    const now = monotonicMs()
+    const now = this.#clock.monotonicMs()
     let busy = this.#inFlight > 0 || this.#streams > 0
     for (const peer of this.#all()) {
       if (peer.sweep(now)) busy = true
@@ -283,7 +295,7 @@ export class Peers implements CallOwner {
     }
     this.#sweeper.stop()
     if (this.#peers.size > 0 || this.#retired.size > 0) return
-    clearInterval(this.#housekeepingTimer)
+    this.#clock.clearTimer(this.#housekeepingTimer)
     this.#housekeepingTimer = undefined
   }
 

@@ -4,6 +4,7 @@
  * `retryDelay` that still lets every pass happen before the deadline, so that a short timeout also gets its retries.
  */
 import pRetry from 'p-retry'
+import { type Clock, systemClock } from '../clock.js'
 import { type CallErrorCode, isRpcError, RpcError } from '../errors.js'
 import { AbortWatch } from './abort-watch.js'
 import { AttemptHistory, mayTryAgain } from './attempt-history.js'
@@ -30,20 +31,24 @@ export interface RetrierOptions {
   readonly now: () => number
   /** Asked before a pass that burdens somebody again: false when the node has made enough of them. */
   readonly mayRetry: () => boolean
+  /** Of the pauses. Default the system's. */
+  readonly clock?: Clock | undefined
 }
 
 export class Retrier {
   readonly #pass: (plan: CallPlan) => Promise<unknown>
   readonly #now: () => number
   readonly #mayRetry: () => boolean
+  readonly #clock: Clock
   readonly #pausing = new Set<Pause>()
   readonly #aborts = new AbortWatch<Pause>((pause) => pause.stop('CANCELLED', 'its caller cancelled it'))
   #closed = false
 
-  constructor({ pass, now, mayRetry }: RetrierOptions) {
+  constructor({ pass, now, mayRetry, clock = systemClock }: RetrierOptions) {
     this.#pass = pass
     this.#now = now
     this.#mayRetry = mayRetry
+    this.#clock = clock
   }
 
   /** The first pass costs nothing beyond itself; only its failure brings in the retries. */
@@ -76,18 +81,18 @@ export class Retrier {
     if (!isRpcError(firstError) || !allowed(firstError)) throw firstError
     const history = new AttemptHistory()
     const pause = new Pause(plan.request)
-    const pass = (attempt: number): Promise<unknown> => {
+    const pass = async (attempt: number): Promise<unknown> => {
+      if (attempt === 1) throw firstError
+      await pause.last(pauseMs, this.#clock)
       this.#leave(pause)
-      return attempt === 1 ? Promise.reject(firstError) : this.#pass(plan)
+      return this.#pass(plan)
     }
     try {
       return await pRetry(pass, {
         retries: Number.POSITIVE_INFINITY,
-        factor: 1,
-        minTimeout: pauseMs,
-        signal: pause.signal,
+        minTimeout: 0, // its own pauses would take the system's time
         shouldRetry: ({ error, attemptNumber }) => {
-          if (!isRpcError(error)) return false
+          if (!isRpcError(error) || error === pause.stoppedBy) return false
           const again = attemptNumber === 1 || allowed(error)
           if (!again) return false
           history.addPass(error)
@@ -134,14 +139,23 @@ interface Retry {
 class Pause {
   readonly request: CallRequest
   stoppedBy: RpcError | undefined
-  readonly #controller = new AbortController()
+  #wake = (): void => {}
 
   constructor(request: CallRequest) {
     this.request = request
   }
 
-  get signal(): AbortSignal {
-    return this.#controller.signal
+  /** Rejects as soon as it is stopped. */
+  async last(ms: number, clock: Clock): Promise<void> {
+    if (this.stoppedBy === undefined) {
+      const over = new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+      const timer = clock.setTimeout(this.#wake, ms)
+      await over
+      clock.clearTimer(timer)
+    }
+    if (this.stoppedBy !== undefined) throw this.stoppedBy
   }
 
   stop(code: 'CANCELLED' | 'CLOSED', why: string): void {
@@ -150,7 +164,7 @@ class Pause {
       executed: 'no',
       cause: code === 'CANCELLED' ? signal?.reason : undefined,
     })
-    this.#controller.abort(this.stoppedBy)
+    this.#wake()
   }
 }
 

@@ -3,9 +3,10 @@
  * front of local and remote attempts. Decides only which of the two an instance gets; owns what has to be closed.
  */
 import { formatHostPort, type HostPort } from '../address.js'
-import { monotonicMs } from '../clock.js'
+import { type Clock, timerSetter } from '../clock.js'
 import { RpcError, ShoalError } from '../errors.js'
 import type { Random } from '../random.js'
+import { type Runtime, type Sockets, systemRuntime } from '../runtime.js'
 import type { Authorize } from './authorization.js'
 import { ByteBudget } from './byte-budget.js'
 import type { Attempt } from './call.js'
@@ -22,12 +23,13 @@ import {
 import type { CallSpec, ServiceRef } from './call-plan.js'
 import { Caller, type NodeResult, promised } from './caller.js'
 import { CertificateSecurity, type RpcTlsOptions } from './certificate-security.js'
+import type { ChannelSecurity } from './channel-security.js'
 import { Circuits } from './circuits.js'
 import { type Contract, isContract } from './contract.js'
 import { runInCall } from './current-call.js'
 import { CALL_TIMEOUT_MS, REMOTE_TIMEOUT_MS, TIMEOUT_MS_MAX } from './deadline.js'
 import { DeadlineSweep, type Expiring } from './deadline-sweep.js'
-import { dialSecured } from './dialer.js'
+import { type Dial, dialOver, dialSecured } from './dialer.js'
 import type { Directory, PeerEvidence } from './directory.js'
 import { Handlers, type HandlersStats, type Provided } from './handlers.js'
 import { isAsyncIterable } from './input-argument.js'
@@ -68,6 +70,8 @@ export interface RpcOptions {
   readonly tls?: RpcTlsOptions | undefined
   /** Asked for each incoming call. */
   readonly authorize?: Authorize | undefined
+  /** @internal Time and sockets of another world than the system's. */
+  readonly runtime?: Runtime | undefined
   /** Around every incoming call, outside the middleware of its service. */
   readonly use?: readonly Middleware[] | undefined
   /** Around every call that is made here. */
@@ -96,6 +100,7 @@ export interface RpcStats {
 
 export class Rpc {
   readonly #bind: HostPort
+  readonly #clock: Clock
   readonly #identity: { readonly cluster: string; readonly node: string; bootId: string }
   readonly #handlers: Handlers
   readonly #local: LocalAttempt
@@ -106,7 +111,7 @@ export class Rpc {
   readonly #circuits: Circuits
   readonly #budget: RetryBudget
   readonly #outgoing: OutgoingLayers | undefined
-  readonly #itemDeadlines = new DeadlineSweep<Expiring>(monotonicMs)
+  readonly #itemDeadlines: DeadlineSweep<Expiring>
   readonly #security: KeySecurity | CertificateSecurity | undefined
   readonly #stubs = new Map<ServiceRef, object>()
   /** Gives up one wait for running calls each. */
@@ -116,12 +121,16 @@ export class Rpc {
 
   constructor(options: RpcOptions) {
     const { cluster, node, bootId, limits, onEvidence, exposeStacks, use, useOutgoing = [] } = options
+    const { clock, random, sockets } = options.runtime ?? systemRuntime
+    const now = clock.monotonicMs
     this.#bind = options.bind
+    this.#clock = clock
+    this.#itemDeadlines = new DeadlineSweep<Expiring>(clock.monotonicMs, clock)
     this.#address = formatHostPort(options.bind)
     this.#identity = { cluster, node, bootId }
     const { onFault, authorize } = options
     const faults = { onCastFailed: onFault, onResultRefused: onFault, onAuthorizeFailed: onFault }
-    this.#handlers = new Handlers({ node, now: monotonicMs, runInCall, exposeStacks, use, authorize, ...faults })
+    this.#handlers = new Handlers({ node, now, runInCall, exposeStacks, use, authorize, ...faults })
     this.#security = securityOf(options)
     const security = this.#security
     this.#local = new LocalAttempt({
@@ -129,18 +138,19 @@ export class Rpc {
       node,
       address: () => this.#address,
       passing: options.local ?? 'reference',
-      now: monotonicMs,
+      now,
+      clock,
     })
-    const now = monotonicMs
     const budget = new ByteBudget(resolveRpcLimits(limits).receivedBytesNodeMax)
     this.#circuits = new Circuits()
     this.#budget = new RetryBudget(now())
     this.#peers = new Peers({
       identity: this.#identity,
-      random: options.random ?? Math.random,
+      random: options.random ?? random,
       limits,
       budget,
-      ...(security === undefined ? {} : { dial: dialSecured(security) }),
+      clock,
+      dial: dialOf(security, sockets),
       onEvidence: (target, evidence) => {
         if (evidence !== 'answered') this.#circuits.lost(target, now())
         onEvidence?.(target.node, evidence)
@@ -154,16 +164,25 @@ export class Rpc {
       budget,
       security,
       onFault,
+      clock,
+      sockets,
     })
     const attempt: Attempt = (candidate, request) =>
       candidate.local && request.forceRemote !== true
         ? this.#local.attempt(candidate, request)
         : this.#peers.attempt(candidate, request)
-    this.#outgoing = useOutgoing.length === 0 ? undefined : new OutgoingLayers({ layers: [...useOutgoing], now })
-    const parts = { attempt, now, circuits: this.#circuits, budget: this.#budget, setTimer, outgoing: this.#outgoing }
+    this.#outgoing = useOutgoing.length === 0 ? undefined : new OutgoingLayers({ layers: [...useOutgoing], now, clock })
+    const parts = {
+      attempt,
+      now,
+      circuits: this.#circuits,
+      budget: this.#budget,
+      setTimer: timerSetter(clock),
+      outgoing: this.#outgoing,
+    }
     this.#caller = new Caller({ directory: options.directory, ...parts })
     const mayRetry = (): boolean => this.#budget.tryTake(now())
-    this.#retrier = new Retrier({ pass: (plan) => this.#caller.pass(plan), now, mayRetry })
+    this.#retrier = new Retrier({ pass: (plan) => this.#caller.pass(plan), now, mayRetry, clock })
   }
 
   /** Binds the listener. Rejects with the socket's error; nothing is left open then. */
@@ -204,12 +223,12 @@ export class Rpc {
     const late = new Promise<false>((resolve) => {
       giveUp = () => resolve(false)
     })
-    const timer = setTimeout(giveUp, this.#closing === undefined ? Math.min(timeoutMs, TIMEOUT_MS_MAX) : 0)
+    const timer = this.#clock.setTimeout(giveUp, this.#closing === undefined ? Math.min(timeoutMs, TIMEOUT_MS_MAX) : 0)
     this.#drains.add(giveUp)
     try {
       return await Promise.race([this.#handlers.idle(service).then(() => true), late])
     } finally {
-      clearTimeout(timer)
+      this.#clock.clearTimer(timer)
       this.#drains.delete(giveUp)
     }
   }
@@ -316,7 +335,10 @@ export class Rpc {
       localPending: this.#local.pending(),
       retryPauses: this.#retrier.pausing(),
       retriesDenied: this.#budget.denied,
-      circuits: { ejected: this.#circuits.ejectedCount(monotonicMs()), ejections: this.#circuits.ejections },
+      circuits: {
+        ejected: this.#circuits.ejectedCount(this.#clock.monotonicMs()),
+        ejections: this.#circuits.ejections,
+      },
     }
   }
 
@@ -344,7 +366,7 @@ export class Rpc {
       name: `${isContract(service) ? service.name : service}.${method}`,
       signal: options?.signal,
       itemTimeoutMs: () => checkItemTimeout(options?.itemTimeout ?? streamOf(service, method)?.itemTimeout),
-      now: monotonicMs,
+      now: this.#clock.monotonicMs,
       deadlines: this.#itemDeadlines,
       open: (signal) => this.#open(() => this.#openStream({ ...spec, options: { ...options, signal } }, retry)),
     })
@@ -390,7 +412,7 @@ function securityOf({ tls, keys, cluster }: RpcOptions): KeySecurity | Certifica
   return keys === undefined ? undefined : new KeySecurity(keys, cluster)
 }
 
-function setTimer(callback: () => void, ms: number): () => void {
-  const timer = setTimeout(callback, ms)
-  return () => clearTimeout(timer)
+function dialOf(security: ChannelSecurity | undefined, sockets: Sockets | undefined): Dial | undefined {
+  if (security !== undefined) return dialSecured(security)
+  return sockets === undefined ? undefined : dialOver(sockets.connect)
 }

@@ -4,8 +4,9 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { formatHostPort, type HostPort } from '../address.js'
-import { monotonicMs } from '../clock.js'
+import { type Clock, systemClock, type Timer } from '../clock.js'
 import { ShoalError } from '../errors.js'
+import type { Sockets } from '../runtime.js'
 import { Accepted, type AcceptedStats } from './accepted.js'
 import { ByteBudget } from './byte-budget.js'
 import type { Dispatcher } from './call.js'
@@ -34,6 +35,9 @@ export interface RpcServerOptions {
   readonly security?: ChannelSecurity | undefined
   /** Told when callers are turned away before any call: once a minute for each reason. */
   readonly onFault?: ((error: Error) => void) | undefined
+  /** Default the system's. */
+  readonly clock?: Clock | undefined
+  readonly sockets?: Sockets | undefined
 }
 
 export interface RpcServerStats {
@@ -52,26 +56,35 @@ export class RpcServer {
   readonly #codec: PayloadCodec
   readonly #budget: ByteBudget
   readonly #counters = new Counters()
-  readonly #flusher = new Flusher()
+  readonly #clock: Clock
+  readonly #flusher: Flusher
   readonly #connections = new Set<Accepted>()
   readonly #server: Server
   readonly #refusals: Refusals
   readonly #acceptor: SecureAcceptor | undefined
   #address: HostPort | undefined
-  readonly #sweeper = new Sweeper({ everyMs: SWEEP_MS, now: monotonicMs, sweep: () => this.#sweep() })
+  readonly #sweeper: Sweeper
   #closing: Promise<void> | undefined
   #onClosed: (() => void) | undefined
 
   constructor(options: RpcServerOptions) {
     this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#flusher = new Flusher(this.#clock)
     this.#limits = resolveRpcLimits(options.limits)
     this.#budget = options.budget ?? new ByteBudget(this.#limits.receivedBytesNodeMax)
     this.#codec = options.codec ?? new PlainCodec({ payloadBytesMax: this.#limits.frameBytesMax })
-    this.#refusals = new Refusals({ counters: this.#counters, now: monotonicMs, onFault: options.onFault })
+    this.#refusals = new Refusals({
+      counters: this.#counters,
+      now: this.#clock.monotonicMs,
+      onFault: options.onFault,
+    })
+    this.#sweeper = new Sweeper({ everyMs: SWEEP_MS, clock: this.#clock, sweep: () => this.#sweep() })
     this.#acceptor = options.security === undefined ? undefined : this.#acceptorFor(options.security)
-    this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) =>
-      this.#accept(socket),
-    )
+    const accept = (socket: Socket): void => this.#accept(socket)
+    this.#server =
+      options.sockets?.createServer(accept) ??
+      createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, accept)
     // After `listen` worked only single accepts can fail, for want of descriptors for example.
     this.#server.on('error', () => this.#counters.add('accept-failed'))
   }
@@ -122,13 +135,13 @@ export class RpcServer {
    */
   close({ graceMs }: { readonly graceMs: number }): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
-      const cut = setTimeout(() => {
+      const cut = this.#clock.setTimeout(() => {
         for (const connection of this.#connections) connection.destroy()
       }, graceMs)
       let listenerClosed = false
       this.#onClosed = () => {
         if (!listenerClosed || this.#connections.size > 0) return
-        clearTimeout(cut)
+        this.#clock.clearTimer(cut)
         resolve()
       }
       // Called also when it never listened; the last connections may not have heard of their end by then.
@@ -188,7 +201,7 @@ export class RpcServer {
       },
       flusher: this.#flusher,
       limits: this.#limits,
-      now: monotonicMs,
+      now: this.#clock.monotonicMs,
       steadyNow: () => this.#sweeper.steadyNow(),
       onClosed: (closed) => this.#connectionClosed(closed),
       onRefused: (refusal, address) => this.#refusals.tell(refusal, address),
@@ -226,7 +239,7 @@ export class RpcServer {
   }
 
   #sweep(): void {
-    const now = monotonicMs()
+    const now = this.#clock.monotonicMs()
     this.#acceptor?.sweep()
     for (const connection of this.#connections) connection.sweep(now)
     this.#restIfAlone()

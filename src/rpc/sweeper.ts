@@ -3,6 +3,7 @@
  * process expired timers run before the sockets are read: so a sweep that comes late first lets the loop read, until a
  * turn was quick, and what the stall took is no time in which a peer could have been heard.
  */
+import type { Clock, Timer } from '../clock.js'
 
 /** A turn that took longer was a stall. */
 const STALL_MS = 50
@@ -11,14 +12,13 @@ const TURNS_MAX = 16
 
 export interface SweeperOptions {
   readonly everyMs: number
-  /** Monotonic ms. */
-  readonly now: () => number
+  readonly clock: Clock
   readonly sweep: () => void
 }
 
 export class Sweeper {
   readonly #options: SweeperOptions
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   /** The last time that this process was seen to be at work; `undefined` while nobody looks. */
   #seenAt: number | undefined
   #stalledMs = 0
@@ -35,19 +35,20 @@ export class Sweeper {
 
   start(): void {
     if (this.#timer !== undefined) return
-    this.#seenAt = this.#options.now()
-    this.#timer = setInterval(this.sweepSoon, this.#options.everyMs).unref()
+    this.#seenAt = this.#options.clock.monotonicMs()
+    this.#timer = this.#options.clock.setInterval(this.sweepSoon, this.#options.everyMs)
+    this.#timer.unref()
   }
 
   stop(): void {
-    clearInterval(this.#timer)
+    this.#options.clock.clearTimer(this.#timer)
     this.#timer = undefined
     this.#seenAt = undefined
   }
 
   /** Monotonic ms in which a peer could be heard. For instants of connections, never for those of calls. */
   steadyNow(): number {
-    const now = this.#options.now()
+    const now = this.#options.clock.monotonicMs()
     const unseenMs = this.#seenAt === undefined ? 0 : now - this.#seenAt
     return now - this.#stalledMs - Math.max(0, unseenMs - STALL_MS)
   }
@@ -57,12 +58,12 @@ export class Sweeper {
     if (this.#isDue) return
     this.#isDue = true
     this.#turns = 0
-    setImmediate(this.#turn)
+    this.#options.clock.setImmediate(this.#turn)
   }
 
   readonly #turn = (): void => {
     if (this.#noteStall() && ++this.#turns < TURNS_MAX) {
-      setImmediate(this.#turn)
+      this.#options.clock.setImmediate(this.#turn)
       return
     }
     this.#isDue = false
@@ -71,7 +72,7 @@ export class Sweeper {
 
   #noteStall(): boolean {
     if (this.#seenAt === undefined) return false
-    const now = this.#options.now()
+    const now = this.#options.clock.monotonicMs()
     const takenMs = now - this.#seenAt
     this.#seenAt = now
     if (takenMs <= STALL_MS) return false

@@ -19,8 +19,10 @@ beforeAll(async () => {
 afterAll(() => built?.remove())
 
 const IMPORTS = {
-  mjs: "import { createNode, defineService, isRpcError, isShoalError, method } from 'shoal'",
-  cjs: "const { createNode, defineService, isRpcError, isShoalError, method } = require('shoal')",
+  mjs: `import { createNode, defineService, isRpcError, isShoalError, method } from 'shoal'
+import { createTestNetwork } from 'shoal/testing'`,
+  cjs: `const { createNode, defineService, isRpcError, isShoalError, method } = require('shoal')
+const { createTestNetwork } = require('shoal/testing')`,
 } as const
 
 const FORMATS = ['mjs', 'cjs'] as const
@@ -48,6 +50,31 @@ describe.each(FORMATS)('a program with the %s build ends by itself', (format) =>
 
   it('after leave and close', () =>
     expectToEnd(format, 'const node = await createNode(options)\nawait node.leave()\nawait node.close()'))
+
+  it('after a test network, and with one that was never closed', () =>
+    expectToEnd(
+      format,
+      `
+  const nets = [1, 1].map((seed) => createTestNetwork({ seed, latencyMs: 10, loss: 0.1 }))
+  const traffic = []
+  for (const net of nets) {
+    const a = await net.node({ name: 'a' })
+    const b = await net.node({ name: 'b' })
+    const Sums = defineService('sums', { version: '1.0.0' }, { add: method({ idempotent: true }) })
+    await net.run(b.provide(Sums, { add: (x, y) => x + y }))
+    await net.settled()
+    assert('a call is answered', await net.run(a.stub(Sums).add(1, 2)) === 3)
+    net.crash(b)
+    const error = await net.run(a.callCb('sums', 'add', [1, 2], { timeout: 2_000 })).catch((error) => error)
+    assert('errors are of the same package', isRpcError(error, 'CONNECTION_LOST') && error.executed === 'maybe')
+    await net.settled()
+    assert('a death is seen', a.members().some(({ name, state }) => name === 'b' && state === 'dead'))
+    traffic.push(JSON.stringify([net.now(), net.stats()]))
+  }
+  assert('a seed gives the same traffic', traffic[0] === traffic[1])
+  await nets[0].close()
+`,
+    ))
 
   it('after await using', () =>
     expectToEnd(format, 'const node = await createNode(options)\nawait node[Symbol.asyncDispose]()'))
@@ -110,7 +137,9 @@ describe.each(FORMATS)('a program with the %s build ends by itself', (format) =>
 })
 
 it('a program that does not close its node goes on: what the others show is no accident', async () => {
-  const { code, stdout } = await built.run('mjs', program('mjs', 'await createNode(options)'), 4 * LINGER_MS)
+  const { code, stdout } = await built.run('mjs', program('mjs', 'await createNode(options)'), {
+    limitMs: 4 * LINGER_MS,
+  })
   expect({ code, stdout }).toEqual({ code: null, stdout: 'done\n' })
 })
 

@@ -7,10 +7,10 @@ import { type Profile, resolveSwimConfig, type SwimConfig } from '../../src/memb
 import { Envelope } from '../../src/membership/envelope.js'
 import type { SwimFeatures } from '../../src/membership/features.js'
 import { type Random, randomInt, seededRandom } from '../../src/random.js'
+import { EventQueue } from '../../src/testing/event-queue.js'
 import type { ClusterSnapshot, NodeSnapshot, Observation, Observer } from './observation.js'
 import { SimNode } from './sim-node.js'
 import { type RunCounts, Tally } from './tally.js'
-import { VirtualClock } from './virtual-clock.js'
 import { type Conditions, VirtualNetwork } from './virtual-network.js'
 
 export interface ClusterOptions {
@@ -55,7 +55,7 @@ const CALM: Conditions = { lossRate: 0, latencyMs: 0.5, jitterMs: 1, duplicateRa
 const STATS_INTERVAL_MS = 1_000
 
 export class Cluster {
-  readonly clock: VirtualClock = new VirtualClock()
+  readonly clock: EventQueue = new EventQueue()
   readonly network: VirtualNetwork
   readonly config: SwimConfig
   /** For the choices of schedules and scenarios. */

@@ -7,9 +7,9 @@ import { resolveSwimConfig, type SwimConfig } from '../../src/membership/config.
 import type { Notice } from '../../src/membership/effects.js'
 import { Envelope } from '../../src/membership/envelope.js'
 import { type Random, seededRandom } from '../../src/random.js'
+import { EventQueue } from '../../src/testing/event-queue.js'
 import type { Observation } from './observation.js'
 import { SimNode } from './sim-node.js'
-import { VirtualClock } from './virtual-clock.js'
 import { type Conditions, VirtualNetwork } from './virtual-network.js'
 
 const EPOCH_MS = 1_767_225_600_000
@@ -47,7 +47,7 @@ export class Life {
 }
 
 export class Lives {
-  readonly clock: VirtualClock = new VirtualClock()
+  readonly clock: EventQueue = new EventQueue()
   readonly network: VirtualNetwork
   readonly config: SwimConfig
   readonly random: Random

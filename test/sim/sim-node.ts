@@ -25,10 +25,10 @@ import {
   type ServiceMeta,
   type ServiceStatus,
 } from '../../src/registry/index.js'
+import type { EventQueue } from '../../src/testing/event-queue.js'
 import type { MemberSeen, NodeStats, Observer } from './observation.js'
 import { SeedWatch } from './seed-watch.js'
 import { ViewWatch } from './view-watch.js'
-import type { VirtualClock } from './virtual-clock.js'
 import type { Endpoint, VirtualNetwork } from './virtual-network.js'
 
 export interface SimNodeParts {
@@ -41,7 +41,7 @@ export interface SimNodeParts {
   readonly config: SwimConfig
   readonly features?: SwimFeatures | undefined
   readonly envelope: Envelope
-  readonly clock: VirtualClock
+  readonly clock: EventQueue
   readonly network: VirtualNetwork
   readonly random: Random
   /** Wall clock minus virtual clock, in ms. */

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { seededRandom } from '../../src/random.js'
+import { EventQueue } from '../../src/testing/event-queue.js'
 import { Cluster } from './cluster.js'
-import { VirtualClock } from './virtual-clock.js'
 import { VirtualNetwork } from './virtual-network.js'
 
 const [a, b] = ['10.0.0.1', '10.0.0.2'].map((host) => ({ host, port: 7_946 })) as [
@@ -9,8 +9,8 @@ const [a, b] = ['10.0.0.1', '10.0.0.2'].map((host) => ({ host, port: 7_946 })) a
   { host: string; port: number },
 ]
 
-function pair(): { clock: VirtualClock; network: VirtualNetwork; heard: string[] } {
-  const clock = new VirtualClock()
+function pair(): { clock: EventQueue; network: VirtualNetwork; heard: string[] } {
+  const clock = new EventQueue()
   const conditions = { lossRate: 0, latencyMs: 1, jitterMs: 0, duplicateRate: 0 }
   const network = new VirtualNetwork({ clock, random: seededRandom(1), conditions, onPacket: () => {} })
   const heard: string[] = []

@@ -5,7 +5,7 @@
 import { formatHostPort, type HostPort } from '../../src/address.js'
 import type { ExchangeResult } from '../../src/membership/swim-contract.js'
 import type { Random } from '../../src/random.js'
-import type { VirtualClock } from './virtual-clock.js'
+import type { EventQueue } from '../../src/testing/event-queue.js'
 
 /** What a link does to its traffic; may be changed while the simulation runs. */
 export interface Conditions {
@@ -61,7 +61,7 @@ const SYN_RTO_MS = 1_000
 const SEGMENT_RTO_MS = 200
 
 export interface NetworkParts {
-  readonly clock: VirtualClock
+  readonly clock: EventQueue
   readonly random: Random
   readonly conditions: Conditions
   /** Told of every datagram as it is sent. */

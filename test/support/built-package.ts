@@ -19,6 +19,12 @@ export interface ProgramResult {
   readonly lingeredMs: number | undefined
 }
 
+export interface RunOptions {
+  readonly limitMs?: number
+  /** A command, with its arguments, that runs the program. */
+  readonly through?: readonly string[]
+}
+
 export class BuiltPackage {
   readonly #folder: string
   #programs = 0
@@ -42,11 +48,16 @@ export class BuiltPackage {
   }
 
   /** Runs a program of its own until it ends by itself, or kills it after `limitMs`. */
-  async run(extension: 'cjs' | 'mjs', source: string, limitMs = 15_000): Promise<ProgramResult> {
+  async run(
+    extension: 'cjs' | 'mjs',
+    source: string,
+    { limitMs = 15_000, through = [] }: RunOptions = {},
+  ): Promise<ProgramResult> {
     const file = join(this.#folder, `program-${++this.#programs}.${extension}`)
     await writeFile(file, source)
     return new Promise((done, reject) => {
-      const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.#folder })
+      const [command = '', ...args] = [...through, process.execPath, file]
+      const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.#folder })
       const limit = setTimeout(() => child.kill('SIGKILL'), limitMs)
       let [stdout, stderr] = ['', '']
       let doneAt: number | undefined

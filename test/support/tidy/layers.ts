@@ -21,57 +21,61 @@ export type Capability =
  * import shells. The doors (`index.ts`) need no entry.
  */
 export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
-  'src/clock.ts': ['clock'],
+  'src/clock.ts': ['clock', 'timers'],
+  'src/runtime.ts': ['node', 'random'],
   'src/membership/advertise.ts': ['node'],
-  'src/membership/driver.ts': ['timers'],
+  'src/membership/driver.ts': [],
   'src/membership/allow-list.ts': ['node'],
   'src/membership/binding.ts': [],
   'src/membership/membership-options.ts': [],
-  'src/membership/membership.ts': ['log', 'random', 'timers'],
+  'src/membership/membership.ts': ['log'],
   'src/membership/own-address.ts': ['node'],
   'src/membership/resolver.ts': ['node'],
   'src/membership/sealer.ts': ['node'],
-  'src/membership/seed-lookup.ts': ['node', 'timers'],
-  'src/membership/seeds.ts': ['timers'],
-  'src/membership/snapshot-file.ts': ['node'],
-  'src/membership/snapshot-keeper.ts': ['timers'],
-  'src/membership/stream-transport.ts': ['node', 'timers'],
+  'src/membership/seed-lookup.ts': ['node'],
+  'src/membership/snapshot-file.ts': ['node', 'clock'],
+  'src/membership/snapshot-keeper.ts': [],
+  'src/membership/stream-transport.ts': ['node'],
   'src/membership/udp-transport.ts': ['node'],
-  'src/node.ts': ['node', 'env', 'process', 'random', 'timers'],
+  'src/node.ts': ['node', 'env', 'process'],
   'src/node/cluster-link.ts': ['log', 'timers'],
-  'src/node/close-on-signal.ts': ['process'],
+  'src/node/close-on-signal.ts': ['node', 'process', 'timers'],
   'src/node/health-endpoint.ts': ['node'],
-  'src/node/health-probe.ts': ['timers'],
-  'src/node/hook.ts': ['timers'],
-  'src/node/registration.ts': ['timers'],
   'src/node/provided-services.ts': [],
-  'src/node/shoal-node.ts': ['timers'],
+  'src/node/shoal-node.ts': [],
   'src/rpc/call-plan.ts': [],
   'src/rpc/caller.ts': [],
   'src/rpc/certificate-security.ts': ['node'],
   'src/rpc/channel-security.ts': ['node'],
   'src/rpc/current-call.ts': ['node', 'global'],
-  'src/rpc/deadline-sweep.ts': ['timers'],
+  'src/rpc/deadline-sweep.ts': [],
   'src/rpc/dialer.ts': ['node'],
   'src/rpc/flusher.ts': ['timers'],
   'src/rpc/key-security.ts': ['node'],
-  'src/rpc/local-attempt.ts': ['timers'],
+  'src/rpc/local-attempt.ts': [],
   'src/rpc/outgoing-layers.ts': [],
-  'src/rpc/peers.ts': ['timers'],
+  'src/rpc/peers.ts': [],
   'src/rpc/retry.ts': ['retry'],
-  'src/rpc/rpc.ts': ['random', 'timers'],
+  'src/rpc/rpc.ts': [],
   'src/rpc/secure-acceptor.ts': ['node'],
-  'src/rpc/server.ts': ['node', 'timers'],
+  'src/rpc/server.ts': ['node'],
   'src/rpc/socket-link.ts': ['node'],
   'src/rpc/stub.ts': [],
-  'src/rpc/sweeper.ts': ['timers'],
+  'src/testing/memory-datagrams.ts': ['node', 'timers'],
+  'src/testing/memory-host.ts': ['node'],
+  'src/testing/memory-server.ts': ['node', 'timers'],
+  'src/testing/memory-socket.ts': ['node'],
+  'src/testing/pace.ts': [],
+  'src/testing/test-network.ts': [],
+  'src/testing/virtual-pace.ts': ['node', 'global'],
 }
 
-export type Module = 'index' | 'node' | 'membership' | 'registry' | 'rpc' | 'leaf'
+export type Module = 'index' | 'testing' | 'node' | 'membership' | 'registry' | 'rpc' | 'leaf'
 
 /** Which modules a file may import besides its own, type imports included. */
 export const DIRECTION: Readonly<Record<Module, readonly Module[]>> = {
   index: ['node', 'membership', 'registry', 'rpc', 'leaf'],
+  testing: ['node', 'leaf'],
   node: ['membership', 'registry', 'rpc', 'leaf'],
   membership: ['leaf'],
   registry: ['leaf'],
@@ -125,7 +129,8 @@ export const BUDGETS: Budgets = {
 export function moduleOf(path: string): Module {
   if (path === 'src/index.ts') return 'index'
   if (path === 'src/node.ts' || path.startsWith('src/node/')) return 'node'
-  for (const name of ['membership', 'registry', 'rpc'] as const) if (path.startsWith(`src/${name}/`)) return name
+  for (const name of ['testing', 'membership', 'registry', 'rpc'] as const)
+    if (path.startsWith(`src/${name}/`)) return name
   return 'leaf'
 }
 

@@ -1,6 +1,6 @@
 /**
  * Virtual time: a binary heap of things to do, in the order of their instants and, within one, of their arrival.
- * Nothing else in the simulator has a notion of time.
+ * Whoever runs on it has no other notion of time.
  */
 
 interface Scheduled {
@@ -9,12 +9,12 @@ interface Scheduled {
   readonly run: () => void
 }
 
-export class VirtualClock {
+export class EventQueue {
   readonly #heap: Scheduled[] = []
   #now = 0
   #order = 0
 
-  /** Milliseconds since the simulation began. */
+  /** Milliseconds since it began. */
   get now(): number {
     return this.#now
   }
@@ -44,12 +44,22 @@ export class VirtualClock {
 
   /** Runs everything due up to `instant`, which is then the time. */
   runUntil(instant: number): void {
-    for (let first = this.#heap[0]; first !== undefined && first.at <= instant; first = this.#heap[0]) {
-      this.#removeFirst()
-      this.#now = first.at
-      first.run()
-    }
+    while (this.runNext(instant));
     this.#now = Math.max(this.#now, instant)
+  }
+
+  /** Runs the first thing if it is due by `instant`, at its own instant; false when there is none. */
+  runNext(instant: number): boolean {
+    const first = this.#heap[0]
+    if (first === undefined || first.at > instant) return false
+    this.#removeFirst()
+    this.#now = first.at
+    first.run()
+    return true
+  }
+
+  clear(): void {
+    this.#heap.length = 0
   }
 
   #removeFirst(): void {

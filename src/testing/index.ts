@@ -1,0 +1,10 @@
+/** The door of testing: real nodes on a network in memory, for users' own tests. */
+
+export type { TestNetworkOptions, TestNodeOptions } from './network-options.js'
+export {
+  createTestNetwork,
+  type NodeRef,
+  type TestNetwork,
+  type TestNetworkStats,
+  type TimeLimit,
+} from './test-network.js'
