@@ -5,9 +5,7 @@
 import { formatHostPort, type HostPort } from '../address.js'
 import { type Clock, timerSetter } from '../clock.js'
 import { RpcError, ShoalError } from '../errors.js'
-import type { Random } from '../random.js'
-import { type Runtime, type Sockets, systemRuntime } from '../runtime.js'
-import type { Authorize } from './authorization.js'
+import { type Sockets, systemRuntime } from '../runtime.js'
 import { ByteBudget } from './byte-budget.js'
 import type { Attempt } from './call.js'
 import {
@@ -30,19 +28,19 @@ import { runInCall } from './current-call.js'
 import { CALL_TIMEOUT_MS, REMOTE_TIMEOUT_MS, TIMEOUT_MS_MAX } from './deadline.js'
 import { DeadlineSweep, type Expiring } from './deadline-sweep.js'
 import { type Dial, dialOver, dialSecured } from './dialer.js'
-import type { Directory, PeerEvidence } from './directory.js'
-import { Handlers, type HandlersStats, type Provided } from './handlers.js'
+import { Handlers } from './handlers.js'
+import type { Provided } from './handlers-options.js'
 import { isAsyncIterable } from './input-argument.js'
 import { ItemStream } from './item-stream.js'
 import { KeySecurity } from './key-security.js'
-import { type RpcLimits, resolveRpcLimits } from './limits.js'
-import { LocalAttempt, type LocalPassing } from './local-attempt.js'
-import type { Middleware } from './middleware.js'
-import { OutgoingLayers, type OutgoingMiddleware } from './outgoing-layers.js'
-import { Peers, type PeersStats } from './peers.js'
+import { resolveRpcLimits } from './limits.js'
+import { LocalAttempt } from './local-attempt.js'
+import { OutgoingLayers } from './outgoing-layers.js'
+import { Peers } from './peers.js'
 import { Retrier } from './retry.js'
 import { RetryBudget } from './retry-budget.js'
-import { RpcServer, type RpcServerStats } from './server.js'
+import type { RpcOptions, RpcStats } from './rpc-options.js'
+import { RpcServer } from './server.js'
 import type { Stream } from './stream-method.js'
 import { type AnyApi, type ApiStub, type ContractStub, makeStub, type StubInvoke, type StubOptions } from './stub.js'
 
@@ -50,53 +48,6 @@ import { type AnyApi, type ApiStub, type ContractStub, makeStub, type StubInvoke
 const CLOSE_GRACE_MS = 100
 /** Names may come from outside, through a gateway: past so many, each stub is made anew. */
 const CACHED_STUBS_MAX = 1_000
-
-export interface RpcOptions {
-  readonly cluster: string
-  readonly node: string
-  readonly bootId: string
-  readonly directory: Directory
-  /** Where to listen; port 0 takes a free one. */
-  readonly bind: HostPort
-  readonly limits?: Partial<RpcLimits> | undefined
-  /** How values pass between caller and handler of this process. Default by reference. */
-  readonly local?: LocalPassing | undefined
-  /** Send the stack of a thrown error to the caller. Default false. */
-  readonly exposeStacks?: boolean | undefined
-  readonly random?: Random | undefined
-  /** The raw keys of the cluster, the primary first: callers and callees have to have one. Default plaintext. */
-  readonly keys?: readonly Uint8Array[] | undefined
-  /** Certificates in place of the keys. */
-  readonly tls?: RpcTlsOptions | undefined
-  /** Asked for each incoming call. */
-  readonly authorize?: Authorize | undefined
-  /** @internal Time and sockets of another world than the system's. */
-  readonly runtime?: Runtime | undefined
-  /** Around every incoming call, outside the middleware of its service. */
-  readonly use?: readonly Middleware[] | undefined
-  /** Around every call that is made here. */
-  readonly useOutgoing?: readonly OutgoingMiddleware[] | undefined
-  /** What connections show of a peer. */
-  readonly onEvidence?: ((node: string, evidence: PeerEvidence) => void) | undefined
-  /** Trouble that no caller hears of, or that is not theirs: a failed cast, a result that breaks its contract. */
-  readonly onFault?: ((error: Error) => void) | undefined
-}
-
-export interface RpcStats {
-  readonly handlers: HandlersStats
-  readonly peers: PeersStats
-  readonly server: RpcServerStats
-  /** By what calls of other nodes are protected. */
-  readonly security: 'none' | 'keys' | 'certificates'
-  /** Calls to this process itself that wait for their handler. */
-  readonly localPending: number
-  /** Calls that wait for their next pass. */
-  readonly retryPauses: number
-  /** Retries that were not made since there were too many of them. */
-  readonly retriesDenied: number
-  /** Instances, and whole nodes, that are tried last for a while since they did not answer; and how often one was. */
-  readonly circuits: { readonly ejected: number; readonly ejections: number }
-}
 
 export class Rpc {
   readonly #bind: HostPort
