@@ -1,8 +1,9 @@
 /**
- * When news is sent: at once, then after 10, 20, 40 and 80 ms, while a token bucket allows it; gossip ticks carry the
- * rest. Exponential offsets reach a thousand nodes some thirty times faster than ticks with the same number of packets;
- * the bucket keeps a storm of changes from becoming a storm of packets. Pure arithmetic on `now`.
+ * When news is sent, and to how many: at once, then after 10, 20, 40 and 80 ms, while a token bucket allows it; gossip
+ * ticks carry the rest. Exponential offsets reach a thousand nodes some thirty times faster than ticks with the same
+ * number of packets; the bucket keeps a storm of changes from becoming a storm of packets. Pure arithmetic on `now`.
  */
+import { SOURCE_FANOUT } from './scaling.js'
 
 const OFFSETS_MS = [0, 10, 20, 40, 80] as const
 const ROUNDS = OFFSETS_MS.length
@@ -11,7 +12,7 @@ const RESERVED_ROUNDS = ROUNDS
 
 export interface BurstOptions {
   readonly packetsPerSecond: number
-  /** Packets in one round. */
+  /** Packets in one round; the first round of own news may have `SOURCE_FANOUT`. */
   readonly fanout: number
 }
 
@@ -54,20 +55,22 @@ export class Burst {
     return offset === undefined || this.#step >= this.#rounds ? undefined : this.#startedAt + offset
   }
 
-  /** True if a round is due and there are tokens for it; without tokens the burst is over. */
-  tryRound(now: number): boolean {
+  /** How many to tell now: 0 unless a round is due and there are tokens for it; without tokens the burst is over. */
+  takeRound(now: number): number {
     const dueAt = this.nextDeadline()
-    if (dueAt === undefined || dueAt > now) return false
+    if (dueAt === undefined || dueAt > now) return 0
     this.#refill(now)
     const { fanout } = this.#options
     const floor = this.#ownNews ? 0 : RESERVED_ROUNDS * fanout
     if (this.#tokens - fanout < floor) {
       this.stop()
-      return false
+      return 0
     }
-    this.#tokens -= fanout
+    const isSource = this.#ownNews && this.#step === 0 && this.#tokens >= SOURCE_FANOUT
+    const taken = isSource ? Math.max(fanout, SOURCE_FANOUT) : fanout
+    this.#tokens -= taken
     this.#step++
-    return true
+    return taken
   }
 
   stop(): void {

@@ -1,12 +1,14 @@
 /**
  * The rumours on their way (SWIM 4.1; memberlist's TransmitLimitedQueue): each rides on a limited number of packets,
- * the least sent go first, and a newer rumour about the same subject takes the place of the older. Bounded: when full,
+ * the least sent go first, our own before others', and a newer rumour about the same subject takes the place of the older. Bounded: when full,
  * the most often sent rumour gives way. Knows neither members nor time.
  */
+import type { Broadcast } from './payload.js'
 
 interface Rumour {
   readonly key: string
   readonly bytes: Uint8Array
+  readonly own: boolean
   /** Called once when the rumour is told as often as it will be; not when it was replaced or dropped. */
   readonly onSpread: (() => void) | undefined
   transmits: number
@@ -45,7 +47,7 @@ class Tier {
 export class TransmitQueue {
   readonly #capacity: number
   readonly #byKey = new Map<string, Rumour>()
-  /** Rumours by number of transmissions so far; each tier in the order of arrival. */
+  /** By number of transmissions so far, for each first our own and then others'; in a tier in the order of arrival. */
   readonly #tiers: Tier[] = []
   #dropped = 0
 
@@ -62,12 +64,13 @@ export class TransmitQueue {
     return this.#dropped
   }
 
-  add(key: string, bytes: Uint8Array, onSpread?: () => void): void {
+  /** `own` news goes ahead of what is only passed on: nobody else tells it. */
+  add({ key, bytes, own }: Broadcast & { readonly own: boolean }, onSpread?: () => void): void {
     this.#remove(key)
     if (this.#byKey.size >= this.#capacity) this.#dropMostSent()
-    const rumour: Rumour = { key, bytes, onSpread, transmits: 0, previous: undefined, next: undefined }
+    const rumour: Rumour = { key, bytes, own, onSpread, transmits: 0, previous: undefined, next: undefined }
     this.#byKey.set(key, rumour)
-    this.#tier(0).append(rumour)
+    this.#tierOf(rumour).append(rumour)
   }
 
   has(key: string): boolean {
@@ -106,10 +109,10 @@ export class TransmitQueue {
   }
 
   #countTransmit(rumour: Rumour, limit: number): void {
-    this.#tier(rumour.transmits).remove(rumour)
+    this.#tierOf(rumour).remove(rumour)
     rumour.transmits++
     if (rumour.transmits < limit) {
-      this.#tier(rumour.transmits).append(rumour)
+      this.#tierOf(rumour).append(rumour)
       return
     }
     this.#byKey.delete(rumour.key)
@@ -120,7 +123,7 @@ export class TransmitQueue {
     const old = this.#byKey.get(key)
     if (old === undefined) return
     this.#byKey.delete(key)
-    this.#tier(old.transmits).remove(old)
+    this.#tierOf(old).remove(old)
   }
 
   #dropMostSent(): void {
@@ -133,12 +136,9 @@ export class TransmitQueue {
     }
   }
 
-  #tier(transmits: number): Tier {
-    let tier = this.#tiers[transmits]
-    if (tier === undefined) {
-      tier = new Tier()
-      this.#tiers[transmits] = tier
-    }
-    return tier
+  #tierOf({ transmits, own }: Rumour): Tier {
+    const index = 2 * transmits + (own ? 0 : 1)
+    for (let i = this.#tiers.length; i <= index; i++) this.#tiers.push(new Tier())
+    return this.#tiers[index] as Tier
   }
 }

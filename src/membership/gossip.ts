@@ -74,7 +74,7 @@ export class Gossip {
   /** `bytes` is a whole message; `onSpread` is called when it has been sent as often as it will be. */
   addRumour(rumour: Broadcast & { readonly own: boolean }, now: number, onSpread?: () => void): void {
     if (!this.#fits(rumour.bytes)) return
-    this.#rumours.add(rumour.key, rumour.bytes, onSpread)
+    this.#rumours.add(rumour, onSpread)
     this.#wake(rumour.own, now)
   }
 
@@ -82,7 +82,7 @@ export class Gossip {
   addUserMessage({ key, bytes, own }: Broadcast & { readonly own: boolean }, now: number): void {
     const message = userMessage(bytes)
     if (!this.#fits(message)) return
-    this.#userMessages.add(key, message)
+    this.#userMessages.add({ key, bytes: message, own })
     this.#wake(own, now)
   }
 
@@ -90,19 +90,23 @@ export class Gossip {
   addAgentMessage({ key, bytes, own }: Broadcast & { readonly own: boolean }, now: number): void {
     const message = userMessage(bytes)
     if (!this.#fits(message)) return
-    this.#agentMessages.add(key, message)
+    this.#agentMessages.add({ key, bytes: message, own })
     this.#wake(own, now)
   }
 
   /** What may ride along on a packet to `target`, at most `budget` bytes with the compound's part headers. */
   piggyback(target: MemberEntry | undefined, budget: number): readonly Uint8Array[] {
+    // What a dead member is told in case it lives does not use up what the living are to hear.
+    return this.#take(target, budget, target === undefined || isLive(target))
+  }
+
+  /** `counted`: as a transmission of whatever it takes. */
+  #take(target: MemberEntry | undefined, budget: number, counted: boolean): readonly Uint8Array[] {
     if (this.#queuedCount() === 0) return NOTHING
     const { config, counts } = this.#parts
-    // What a dead member is told in case it lives does not use up what the living are to hear.
-    const counted = target === undefined || isLive(target)
     const limit = counted ? sendLimit(config.retransmitMult, counts.liveCount) : Number.POSITIVE_INFINITY
     const room = target === undefined || target.proven ? budget : Math.min(budget, unprovenRoom(target))
-    const takeUser = (bytes: number): Uint8Array[] => this.#takeUserMessages(target, bytes)
+    const takeUser = (bytes: number): Uint8Array[] => this.#takeUserMessages(target, bytes, counted)
     // A share is theirs: behind a storm of rumours they would wait until it is over.
     const first = takeUser(room * USER_SHARE)
     const rumours = this.#rumours.take(room - costOf(first), COMPOUND_PART_BYTES, limit)
@@ -123,7 +127,10 @@ export class Gossip {
       this.#lastTickAt = now
       this.#tickAt = undefined
       this.#round(now)
-    } else if (this.#burst.tryRound(now)) this.#round(now)
+    } else {
+      const fanout = this.#burst.takeRound(now)
+      if (fanout > 0) this.#round(now, fanout)
+    }
     this.#rearm(now)
   }
 
@@ -162,14 +169,28 @@ export class Gossip {
     this.#tickAt = Math.max(this.#lastTickAt, now) + gossipIntervalMs
   }
 
-  #round(now: number): void {
-    for (const target of this.#targets(now)) {
-      const parts = this.piggyback(target, this.#parts.config.packetBytesMax - COMPOUND_HEADER_BYTES)
-      if (parts.length > 0) this.#parts.send(target, parts)
-      // In time: what is left may be too little for the next rumour.
-      const hasRoom = target.proven || unprovenRoom(target) >= this.#parts.config.packetBytesMax
-      if (!hasRoom) this.#parts.mustProve(target, now)
-    }
+  #round(now: number, fanout: number = this.#parts.config.gossipNodes): void {
+    const targets = this.#targets(now)
+    const listens = (entry: MemberEntry): boolean => this.#listens(entry) && !targets.includes(entry)
+    const more = this.#parts.members.nextToTell(fanout - targets.length, listens)
+    // The rest of a wide round comes first, with the newest news, and is not counted: the source repeats its news as
+    // often as without it.
+    for (const target of more) this.#tell(target, false, now)
+    for (const target of targets) this.#tell(target, isLive(target), now)
+  }
+
+  #tell(target: MemberEntry, counted: boolean, now: number): void {
+    const { packetBytesMax } = this.#parts.config
+    const parts = this.#take(target, packetBytesMax - COMPOUND_HEADER_BYTES, counted)
+    if (parts.length > 0) this.#parts.send(target, parts)
+    // In time: what is left may be too little for the next rumour.
+    const hasRoom = target.proven || unprovenRoom(target) >= packetBytesMax
+    if (!hasRoom) this.#parts.mustProve(target, now)
+  }
+
+  #listens(entry: MemberEntry): boolean {
+    const { members, self } = this.#parts
+    return entry.name !== self && isLive(entry) && members.trusts(entry)
   }
 
   /** The last member we lost must hear of it too: where two convicted each other, nobody else can tell them. */
@@ -184,8 +205,8 @@ export class Gossip {
   }
 
   #targets(now: number): MemberEntry[] {
-    const { config, members, self, counts } = this.#parts
-    const listens = (entry: MemberEntry): boolean => entry.name !== self && isLive(entry) && members.trusts(entry)
+    const { config, members, counts } = this.#parts
+    const listens = (entry: MemberEntry): boolean => this.#listens(entry)
     const targets = members.nextToTell(config.gossipNodes, listens)
     if (counts.deadCount > 0) targets.push(...members.pick(1, (entry) => this.#isLost(entry, now)))
     // In a mixed cluster the user messages need a fan-out of their own.
@@ -199,12 +220,12 @@ export class Gossip {
     return targets
   }
 
-  #takeUserMessages(target: MemberEntry | undefined, room: number): Uint8Array[] {
+  #takeUserMessages(target: MemberEntry | undefined, room: number, counted: boolean): Uint8Array[] {
     if (target === undefined) return []
     const toShoal = isShoalNode(target)
     const queue = toShoal ? this.#userMessages : this.#agentMessages
     if (queue.size === 0) return []
-    const limit = isLive(target) ? this.#userLimit(toShoal) : Number.POSITIVE_INFINITY
+    const limit = counted ? this.#userLimit(toShoal) : Number.POSITIVE_INFINITY
     return queue.take(room, COMPOUND_PART_BYTES, limit)
   }
 

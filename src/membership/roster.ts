@@ -104,7 +104,12 @@ export class Roster {
     this.#deadCount++ // as every new row, until it enters its first state
     this.#members.verify(entry)
     this.#becomeAlive(entry, alive, now)
-    this.#output.rumour(alive, true, now)
+    this.announce(now)
+  }
+
+  /** Tells the others what they should know of us. */
+  announce(now: number): void {
+    if (!this.#self.leaving) this.#output.rumour(this.#self.toAlive(), true, now)
   }
 
   handleAlive(alive: Alive, now: number): void {

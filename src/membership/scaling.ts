@@ -14,12 +14,20 @@ export function sendLimit(mult: number, members: number): number {
 }
 
 /**
- * Rounds of `fanout` packets in which whoever hears of something passes it on at once: after k packets of each of n
- * members about n * e^-k have not heard of it, here a hundredth of one. More would cost everybody's time at the very
- * moment when the news is acted upon; the ticks send what is left of the limit.
+ * A node tells its own news to so many members itself, at once. In a small cluster that is everybody: one hop, and far
+ * fewer packets than a rumour takes that reaches everybody by being passed on.
+ */
+export const SOURCE_FANOUT = 32
+
+/**
+ * Rounds of `fanout` packets in which whoever hears of something passes it on at once. Where the source told everybody
+ * one round is enough for what was lost on the way. Beyond, after k packets of each of n members about n * e^-k have
+ * not heard of it, here a hundredth of one. More would cost everybody's time at the very moment when the news is acted
+ * upon; the ticks send what is left of the limit.
  */
 export function relayRounds(members: number, fanout: number): number {
-  return Math.ceil((Math.log(Math.max(1, members)) + 4.6) / fanout)
+  if (members - 1 <= SOURCE_FANOUT) return 1
+  return Math.ceil((Math.log(members) + 4.6) / fanout)
 }
 
 /** The least time a suspicion lasts; the log factor is truncated to three decimals, as memberlist does. */

@@ -222,6 +222,8 @@ export class Sync {
     if (exchange.healing && exchange.peer !== undefined) this.#parts.onHealed(exchange.peer, now)
     if (exchange.reported) {
       this.#exchangeSoon(now)
+      // Only now do we know whom to tell that we are here.
+      if (rejected === undefined) this.#parts.roster.announce(now)
       this.#parts.outbound.emit({ type: 'joined', id: exchange.reportId ?? id, error: rejected })
     }
     return true

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { Burst } from '../../src/membership/burst.js'
+import { SOURCE_FANOUT } from '../../src/membership/scaling.js'
 
 const LAN = { packetsPerSecond: 50, fanout: 3 }
 
@@ -9,7 +10,7 @@ function rounds(burst: Burst, end: number, news: (now: number) => 'own' | 'relay
   for (let now = 0; now <= end; now++) {
     const kind = news(now)
     if (kind !== undefined) burst.start(kind === 'own', now)
-    if (burst.tryRound(now)) at.push(now)
+    if (burst.takeRound(now) > 0) at.push(now)
   }
   return at
 }
@@ -44,9 +45,32 @@ it('own news during a burst goes out at once', () => {
 
 it('a storm of news never sends more than the bucket holds and gains', () => {
   const burst = new Burst(LAN, 0)
-  const count = rounds(burst, 10_000, () => 'own').length
-  expect(count * LAN.fanout).toBeLessThanOrEqual(100 + 50 * 10)
-  expect(count * LAN.fanout).toBeGreaterThan(550)
+  let count = 0
+  for (let now = 0; now <= 10_000; now++) {
+    burst.start(true, now)
+    count += burst.takeRound(now)
+  }
+  expect(count).toBeLessThanOrEqual(100 + 50 * 10)
+  expect(count).toBeGreaterThan(550)
+})
+
+it('own news begins with a wide round, relayed news with one of the usual width', () => {
+  const own = new Burst(LAN, 0)
+  own.start(true, 0)
+  expect([own.takeRound(0), own.takeRound(10), own.takeRound(20)]).toEqual([SOURCE_FANOUT, 3, 3])
+  const relayed = new Burst(LAN, 0)
+  relayed.start(false, 0)
+  expect(relayed.takeRound(0)).toBe(3)
+})
+
+it('own news goes out in a round of the usual width when the tokens of a wide one are used up', () => {
+  const burst = new Burst(LAN, 0)
+  const widths: number[] = []
+  for (let i = 0; i < 4; i++) {
+    burst.start(true, i)
+    widths.push(burst.takeRound(i))
+  }
+  expect(widths).toEqual([SOURCE_FANOUT, SOURCE_FANOUT, SOURCE_FANOUT, 3])
 })
 
 it('relayed news leaves five rounds of tokens for own news', () => {
@@ -60,21 +84,21 @@ it('own news keeps its reserve when relayed news follows in the same moment', ()
   rounds(burst, 400, () => 'relayed')
   burst.start(true, 500)
   burst.start(false, 500)
-  expect(burst.tryRound(500)).toBe(true)
+  expect(burst.takeRound(500)).toBeGreaterThan(0)
 })
 
 it('a burst that finds no tokens is over, so that no timer spins on it', () => {
   const burst = new Burst({ packetsPerSecond: 0, fanout: 3 }, 0)
   burst.start(true, 0)
-  expect(burst.tryRound(0)).toBe(false)
+  expect(burst.takeRound(0)).toBe(0)
   expect(burst.nextDeadline()).toBeUndefined()
 })
 
 it('a round is not due before its time', () => {
   const burst = new Burst(LAN, 0)
   burst.start(true, 0)
-  expect(burst.tryRound(0)).toBe(true)
+  expect(burst.takeRound(0)).toBeGreaterThan(0)
   expect(burst.nextDeadline()).toBe(10)
-  expect(burst.tryRound(9.9)).toBe(false)
-  expect(burst.tryRound(10)).toBe(true)
+  expect(burst.takeRound(9.9)).toBe(0)
+  expect(burst.takeRound(10)).toBe(LAN.fanout)
 })

@@ -4,6 +4,7 @@ import {
   pushPullIntervalMs,
   relayRounds,
   retransmitLimit,
+  SOURCE_FANOUT,
   sendLimit,
   suspicionTimeoutMs,
 } from '../../src/membership/scaling.js'
@@ -126,9 +127,6 @@ it.each([
 })
 
 it.each([
-  [0, 2],
-  [3, 2],
-  [30, 3],
   [100, 4],
   [1_000, 4],
   [20_000, 5],
@@ -137,5 +135,12 @@ it.each([
   (members, times) => {
     expect(relayRounds(members, 3)).toBe(times)
     expect(members * Math.exp(-3 * times)).toBeLessThanOrEqual(0.01)
+  },
+)
+
+it.each([0, 3, 30, SOURCE_FANOUT + 1])(
+  'where the source tells all %i itself, news is passed on in one round',
+  (members) => {
+    expect(relayRounds(members, 3)).toBe(1)
   },
 )

@@ -35,16 +35,17 @@ it('with nothing queued, nothing but probes is sent', () => {
   expect(h.packets.length).toBeLessThanOrEqual(61)
 })
 
-it('own news goes out at once and then in a short burst', () => {
+it('own news goes to everybody in a small cluster at once and then out in a short burst', () => {
   const { h } = mixed(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'], [])
   const start = h.now
   h.swim.broadcast(TextPayload.broadcast('k:1'), h.now)
   h.collect()
-  expect(h.sent('user').length).toBe(3)
+  expect(new Set(h.sent('user').map(({ to }) => h.nameAt(to)))).toEqual(new Set('abcdefghi'))
+  expect(h.sent('user').length).toBe(9)
   h.advance(100)
   const offsets = [...new Set(h.sent('user').map(({ at }) => at - start))]
   expect(offsets).toEqual([0, 10, 20, 40])
-  expect(h.sent('user').length).toBe(12) // ten shoal nodes: three times RetransmitMult
+  expect(h.sent('user').length).toBe(6 + 12) // ten shoal nodes: three times RetransmitMult, and the rest of the first round
 })
 
 it('gossip ticks go on under constant news, without tokens as well', () => {

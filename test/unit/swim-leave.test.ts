@@ -16,10 +16,10 @@ function leave(h: SwimHarness): void {
 it('a leave is told as often as the limit says, and reported once after the last time', () => {
   const h = withPeers('a', 'b', 'c', 'd')
   leave(h)
-  expect(h.sent('dead').length).toBe(3)
+  expect(h.sent('dead').length).toBe(4) // everybody
   expect(h.leftCount).toBe(0)
   h.advanceUntil(() => h.leftCount > 0, 5_000)
-  expect(h.sent('dead').map(({ message }) => message)).toEqual(new Array(9).fill(h.dead('me', 100, 'me')))
+  expect(h.sent('dead').map(({ message }) => message)).toEqual(new Array(1 + 9).fill(h.dead('me', 100, 'me')))
   h.advance(5_000)
   expect(h.leftCount).toBe(1)
   expect(h.state('me')).toBe('left')
@@ -83,7 +83,7 @@ it('leaving again while it is under way changes nothing, and afterwards is done 
   expect(h.leftCount).toBe(1)
   leave(h)
   expect(h.leftCount).toBe(2)
-  expect(h.sent('dead').length).toBe(9)
+  expect(h.sent('dead').length).toBe(1 + 9)
 })
 
 it('one that has left judges nobody and spreads no more of what it knows', () => {
