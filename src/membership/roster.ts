@@ -3,47 +3,21 @@
  * `#becomeX` carries out everything that entering a state entails. Knows neither packets nor probes; what follows from
  * a change leaves through `RosterOutput`.
  */
-import { formatHostPort, type HostPort, ipFromBytes } from '../address.js'
+import { formatHostPort, ipFromBytes } from '../address.js'
 import { equalBytes } from '../bytes.js'
 import { unreachable } from '../errors.js'
 import { Admission } from './admission.js'
 import { bootIdOf } from './boot-tag.js'
 import type { SwimConfig } from './config.js'
-import type { MemberEventType, Notice } from './effects.js'
 import type { LocalHealth } from './local-health.js'
 import { adoptIdentity, aliveOf, createEntry, type Identity, isLive, isShoalNode, type MemberEntry } from './member.js'
 import type { Members } from './members.js'
 import { INCARNATION_MAX, mayMove, supersedes } from './precedence.js'
+import type { RosterOutput, RosterParts } from './roster-output.js'
 import type { Self } from './self.js'
 import { Suspicion, suspicionLimits } from './suspicion.js'
 import { Suspicions } from './suspicions.js'
 import type { Alive, Dead, Suspect } from './wire/messages.js'
-
-export interface RosterOutput {
-  /** Spread this; `own` news is sent with priority. */
-  readonly rumour: (message: Alive | Suspect | Dead, own: boolean, now: number) => void
-  /** Tell the suspect itself: whoever could not be reached when it was accused may be by now, and refute. */
-  readonly warn: (entry: MemberEntry, suspect: Suspect) => void
-  /** Tell the one node that it concerns, within limits. */
-  readonly tell: (to: HostPort, message: Alive | Suspect, now: number) => void
-  /** Somebody holds our name for another node, or for an earlier life of ours at another address. */
-  readonly rival: (alive: Alive, now: number) => void
-  /** Whether the record of another may be applied now. */
-  readonly permits: (alive: Alive, known: MemberEntry | undefined, now: number) => boolean
-  readonly event: (type: MemberEventType, entry: MemberEntry, now: number) => void
-  readonly notice: (notice: Notice) => void
-  readonly count: (reason: 'bad-incarnation' | 'members-full' | 'address-conflict') => void
-}
-
-export interface RosterParts {
-  readonly config: SwimConfig
-  readonly members: Members
-  readonly self: Self
-  readonly health: LocalHealth
-  /** Suspects are told before their time is over. */
-  readonly warnsSuspects: boolean
-  readonly output: RosterOutput
-}
 
 export class Roster {
   readonly #config: SwimConfig
