@@ -82,7 +82,8 @@ export class Rpc {
     const { onFault, authorize } = options
     const faults = { onCastFailed: onFault, onResultRefused: onFault, onAuthorizeFailed: onFault }
     this.#handlers = new Handlers({ node, now, runInCall, exposeStacks, use, authorize, ...faults })
-    this.#security = securityOf(options)
+    // Sockets of another world have no TLS; keys from the environment protect gossip alone there.
+    this.#security = sockets === undefined ? securityOf(options) : undefined
     const security = this.#security
     this.#local = new LocalAttempt({
       dispatcher: this.#handlers,

@@ -72,6 +72,10 @@ export function checkNodeOptions(options: TestNodeOptions, time: 'virtual' | 're
     if (time === 'virtual' && name in options && options[name as keyof TestNodeOptions] !== undefined)
       throw invalid(`'${name}' ${why}: it is not to be had in virtual time, only with time: 'real'`)
   }
+  if (options.keys !== undefined || options.rpc?.tls !== undefined)
+    throw invalid(
+      "calls of a test network travel in memory and cannot be encrypted: leave 'keys' and 'rpc.tls' out, and test them with createNode on 127.0.0.1",
+    )
   const { seeds } = options
   if (seeds !== undefined && !Array.isArray(seeds))
     throw invalid(`seeds must be an array of nodes or of their names, got ${typeof seeds}`)

@@ -272,6 +272,10 @@ describe('what a test network refuses', () => {
     [{ bind: '127.0.0.1:0' }, "the network gives each node its address: leave 'bind' out"],
     [{ advertise: 'x' }, "the network gives each node its address: leave 'advertise' out"],
     [
+      { keys: ['AAAAAAAAAAAAAAAAAAAAAA=='] },
+      "calls of a test network travel in memory and cannot be encrypted: leave 'keys' and 'rpc.tls' out, and test them with createNode on 127.0.0.1",
+    ],
+    [
       { snapshot: '/tmp/x' },
       "'snapshot' reads and writes a real file: it is not to be had in virtual time, only with time: 'real'",
     ],
