@@ -9,7 +9,7 @@ import { type HostPort, ipFromBytes } from '../address.js'
 import { EMPTY_BYTES } from '../bytes.js'
 import type { Allowance } from './allowance.js'
 import type { SwimConfig } from './config.js'
-import type { MemberEntry } from './member.js'
+import { isAt, type MemberEntry } from './member.js'
 import type { Members } from './members.js'
 import type { Outbound } from './outbound.js'
 import type { Self } from './self.js'
@@ -59,7 +59,7 @@ export class Responder {
     const ack = { type: 'ack', seqNo: ping.seqNo, payload: EMPTY_BYTES } as const
     const to = endpointOf(ping.source) ?? from
     const claimed = ping.source === undefined ? undefined : members.get(ping.source.node)
-    if (claimed?.host === from.host && claimed.port === from.port) members.verify(claimed)
+    if (claimed !== undefined) members.verify(claimed, from)
     const sender = this.#provenMember(ping.source?.node, to)
     if (sender === undefined ? !allowance.tryAckStranger(encodeMessage(ack).length) : !allowance.tryAnswer()) {
       count('answers-full')
@@ -145,7 +145,7 @@ export class Responder {
   /** The member of this name, if this is the address that it has proven to be its own. */
   #provenMember(name: string | undefined, at: HostPort): MemberEntry | undefined {
     const entry = name === undefined ? undefined : this.#parts.members.get(name)
-    return entry?.proven && entry.port === at.port && entry.host === at.host ? entry : undefined
+    return entry?.proven && isAt(entry, at) ? entry : undefined
   }
 }
 

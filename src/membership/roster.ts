@@ -10,7 +10,7 @@ import { Admission } from './admission.js'
 import { bootIdOf } from './boot-tag.js'
 import type { SwimConfig } from './config.js'
 import type { LocalHealth } from './local-health.js'
-import { adoptIdentity, aliveOf, createEntry, type Identity, isLive, isShoalNode, type MemberEntry } from './member.js'
+import { aliveOf, createEntry, type Identity, isLive, isShoalNode, type MemberEntry } from './member.js'
 import type { Members } from './members.js'
 import { INCARNATION_MAX, mayMove, supersedes } from './precedence.js'
 import type { RosterOutput, RosterParts } from './roster-output.js'
@@ -76,7 +76,7 @@ export class Roster {
     const entry = createEntry(this.#self.name, alive, now)
     this.#members.add(entry)
     this.#deadCount++ // as every new row, until it enters its first state
-    this.#members.verify(entry)
+    this.#members.verify(entry, entry)
     this.#becomeAlive(entry, alive, now)
     this.announce(now)
   }
@@ -98,7 +98,12 @@ export class Roster {
     const entry = known ?? this.#addUnknown(alive, now)
     if (entry === undefined) return
     this.#becomeAlive(entry, alive, now)
-    if (this.#members.trusts(entry)) this.#output.rumour(alive, false, now)
+    this.#passOn(alive, entry, now)
+  }
+
+  /** In a flood of forged names what is said of them is as little worth telling as that they live. */
+  #passOn(message: Alive | Suspect | Dead, entry: MemberEntry, now: number): void {
+    if (this.#members.trusts(entry)) this.#output.rumour(message, false, now)
   }
 
   #isNews(alive: Alive, entry: MemberEntry, now: number): boolean {
@@ -133,8 +138,8 @@ export class Roster {
     const suspicion = this.#suspicions.get(entry.name)
     if (suspicion === undefined) {
       this.#becomeSuspect(entry, suspect, now)
-      this.#output.rumour(suspect, false, now)
-    } else if (this.#suspicions.confirm(suspicion, suspect.from)) this.#output.rumour(suspect, false, now)
+      this.#passOn(suspect, entry, now)
+    } else if (this.#suspicions.confirm(suspicion, suspect.from)) this.#passOn(suspect, entry, now)
   }
 
   handleDead(dead: Dead, now: number): void {
@@ -152,13 +157,13 @@ export class Roster {
     else if (!supersedes({ state, incarnation: dead.incarnation }, entry)) this.#raise(entry, dead.incarnation)
     else {
       this.#becomeDown(entry, dead, now)
-      this.#output.rumour(dead, false, now)
+      this.#passOn(dead, entry, now)
     }
   }
 
-  /** Somebody who is in no table here was said to have ended; no record at or below this incarnation raises it. */
+  /** Somebody who is in no table here was said to have ended; no record at or below this incarnation raises it: one above must be left. */
   noteEnd(name: string, incarnation: number, now: number): void {
-    if (incarnation <= INCARNATION_MAX) this.#admission.noteEnd(name, incarnation, now)
+    if (incarnation < INCARNATION_MAX) this.#admission.noteEnd(name, incarnation, now)
   }
 
   /** Our own probe of this member failed. */
@@ -334,7 +339,7 @@ export class Roster {
     const moved = entry.port !== alive.port || !equalBytes(entry.addr, alive.addr)
     this.#uncount(entry)
     this.#suspicions.delete(entry.name)
-    if (metaChanged || moved || !equalBytes(entry.vsn, alive.vsn)) adoptIdentity(entry, alive)
+    if (metaChanged || moved || !equalBytes(entry.vsn, alive.vsn)) this.#members.adopt(entry, alive)
     entry.incarnation = alive.incarnation
     this.#enter(entry, 'alive', now)
     if (before === 'dead' || before === 'left') this.#output.event('join', entry, now)
