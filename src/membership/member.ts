@@ -126,11 +126,6 @@ export function isLive(entry: MemberEntry): boolean {
   return entry.state === 'alive' || entry.state === 'suspect'
 }
 
-/** Its address has not changed since it was this one. */
-export function isAt(entry: MemberEntry, { host, port }: HostPort): boolean {
-  return entry.port === port && entry.host === host
-}
-
 /** memberlist's feature gates ask the peer's highest protocol version. */
 export function speaks(entry: MemberEntry, protocol: number): boolean {
   return (entry.vsn[1] ?? 0) >= protocol

@@ -2,9 +2,9 @@
  * The member table: by name, and as the shuffled probe list in which each member comes up once a round (SWIM 4.3).
  * Bounded. Decides nothing about states.
  */
-import { formatHostPort, type HostPort } from '../address.js'
+import { formatHostPort, type HostPort, isSameEndpoint } from '../address.js'
 import { type Random, randomInt, shuffle } from '../random.js'
-import { adoptIdentity, type Identity, isAt, isLive, type MemberEntry } from './member.js'
+import { adoptIdentity, type Identity, isLive, type MemberEntry } from './member.js'
 
 /** In a larger table fewer than asked for will do, as long as there is one. */
 const WALK_ALL_MAX = 64
@@ -63,7 +63,7 @@ export class Members {
 
   /** It has answered from this address, or has spoken from it: it is no mere record any more, unless it moved meanwhile. */
   verify(entry: MemberEntry, at: HostPort): void {
-    if (!isAt(entry, at) || this.#byName.get(entry.name) !== entry) return
+    if (!isSameEndpoint(entry, at) || this.#byName.get(entry.name) !== entry) return
     this.#verifiedAt.set(formatHostPort(at), entry)
     if (entry.verified) return
     if (this.isFlooded) this.#untold.push(entry)
@@ -74,7 +74,7 @@ export class Members {
 
   /** Something that only the owner of this address can have seen came back from there. */
   prove(entry: MemberEntry, at: HostPort): void {
-    if (!isAt(entry, at)) return
+    if (!isSameEndpoint(entry, at)) return
     entry.proven = true
     this.verify(entry, at)
   }
@@ -83,7 +83,7 @@ export class Members {
   adopt(entry: MemberEntry, identity: Identity): void {
     const before = { host: entry.host, port: entry.port }
     adoptIdentity(entry, identity)
-    if (!isAt(entry, before)) this.#unplace(entry, before)
+    if (!isSameEndpoint(entry, before)) this.#unplace(entry, before)
   }
 
   /**
@@ -246,7 +246,7 @@ export class Members {
 
   /** A member that has shown that it is at this address. */
   provenAt(address: HostPort): MemberEntry | undefined {
-    for (const entry of this.#byName.values()) if (entry.proven && isAt(entry, address)) return entry
+    for (const entry of this.#byName.values()) if (entry.proven && isSameEndpoint(entry, address)) return entry
     return undefined
   }
 

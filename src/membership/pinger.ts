@@ -2,8 +2,8 @@
  * Pings that users ask for: one packet to a member, and how long its answer took. An answer is a sign of life, and
  * silence has the failure detector look at once; neither convicts nor acquits anybody here.
  */
-import type { HostPort } from '../address.js'
-import { isAt, isLive, type MemberEntry, observeAnswer } from './member.js'
+import { type HostPort, isSameEndpoint } from '../address.js'
+import { isLive, type MemberEntry, observeAnswer } from './member.js'
 import type { Members } from './members.js'
 import type { Outbound } from './outbound.js'
 import type { Prober } from './probe.js'
@@ -54,7 +54,7 @@ export class Pinger {
     this.#pings.delete(seqNo)
     const { id, target, at, sentAt } = ping
     this.#parts.outbound.emit({ type: 'pinged', id, rttMs: now - sentAt })
-    if (!isAt(target, at)) return true // it has moved since
+    if (!isSameEndpoint(target, at)) return true // it has moved since
     observeAnswer(target, now - sentAt)
     this.#parts.members.prove(target, at)
     if (isLive(target)) this.#parts.prober.handleSignOfLife(target, now)

@@ -2,10 +2,10 @@
  * The failure detector's cycle (SWIM 3.1 and 4.3; memberlist probeNode): one member per interval, first directly, then
  * through others and over TCP. At most one probe is in flight. Decides only "answered" or "failed".
  */
-import { formatHostPort, type HostPort } from '../address.js'
+import { formatHostPort, type HostPort, isSameEndpoint } from '../address.js'
 import type { SwimConfig } from './config.js'
 import type { LocalHealth } from './local-health.js'
-import { isAt, isLive, type MemberEntry, observeAnswer, speaks } from './member.js'
+import { isLive, type MemberEntry, observeAnswer, speaks } from './member.js'
 import type { Members } from './members.js'
 import type { Outbound } from './outbound.js'
 import { encodeMessage } from './wire/encode.js'
@@ -76,7 +76,7 @@ export class Prober {
     const probe = this.#inFlight
     if (probe === undefined || probe.seqNo !== seqNo) return
     const { target, at, phase, sentAt } = probe
-    if (phase === 'direct' && isAt(target, at)) {
+    if (phase === 'direct' && isSameEndpoint(target, at)) {
       observeAnswer(target, now - sentAt)
       this.#parts.members.prove(target, at)
     }

@@ -5,11 +5,11 @@
  * Whoever asks names the address to answer at, and may name a stranger's. So gossip rides along only to members that
  * have proven their address; all others get together no more bytes than the packet that asked for them had.
  */
-import { type HostPort, ipFromBytes } from '../address.js'
+import { type HostPort, ipFromBytes, isSameEndpoint } from '../address.js'
 import { EMPTY_BYTES } from '../bytes.js'
 import type { Allowance } from './allowance.js'
 import type { SwimConfig } from './config.js'
-import { isAt, type MemberEntry } from './member.js'
+import type { MemberEntry } from './member.js'
 import type { Members } from './members.js'
 import type { Outbound } from './outbound.js'
 import type { Self } from './self.js'
@@ -145,7 +145,7 @@ export class Responder {
   /** The member of this name, if this is the address that it has proven to be its own. */
   #provenMember(name: string | undefined, at: HostPort): MemberEntry | undefined {
     const entry = name === undefined ? undefined : this.#parts.members.get(name)
-    return entry?.proven && isAt(entry, at) ? entry : undefined
+    return entry?.proven && isSameEndpoint(entry, at) ? entry : undefined
   }
 }
 

@@ -6,11 +6,11 @@
  * `drain()` and arms one timer for `nextDeadline()`.
  */
 import type { HostPort } from '../address.js'
-import { unreachable } from '../errors.js'
 import { Allowance } from './allowance.js'
 import type { SwimConfig } from './config.js'
 import { Contest, type NameContest } from './contest.js'
 import { Corrections } from './corrections.js'
+import { Dispatch } from './dispatch.js'
 import type { Effect, MemberEventType } from './effects.js'
 import { ALL_FEATURES } from './features.js'
 import { Gatekeeper } from './gatekeeper.js'
@@ -32,7 +32,7 @@ import { UserMessages } from './user-messages.js'
 import { Verdicts } from './verdicts.js'
 import { decodePacket } from './wire/decode.js'
 import { encodeMessage } from './wire/encode.js'
-import type { Alive, Dead, PacketMessage, PushPull, StreamMessage, Suspect } from './wire/messages.js'
+import type { Alive, Dead, StreamMessage, Suspect } from './wire/messages.js'
 
 const REAP_INTERVAL_MS = 15_000 // Serf's ReapInterval
 /** A hook has so long, and never more than half of what the peer waits on its stream. */
@@ -55,6 +55,7 @@ export class Swim {
   readonly #healer: Healer
   readonly #outbound: Outbound
   readonly #corrections: Corrections
+  readonly #dispatch: Dispatch
   readonly #users: UserMessages
   readonly #contest: Contest
   readonly #allowance = new Allowance()
@@ -92,22 +93,17 @@ export class Swim {
     const onForeignState = (state: Uint8Array, at: number): void => this.#users.handleForeignState(state, at)
     const onList: SyncParts['onList'] = (nodes, isJoinReply, at) => this.#contest.handleList(nodes, isJoinReply, at)
     const judging = { verdicts: this.#verdicts, judgesJoins: options.asks?.merges === true }
-    const { wallOffsetMs } = options
-    const reports = { onList, onHealed, onForeignState }
-    const syncParts = {
-      ...shared,
-      ...reports,
-      self: this.#self,
-      roster: this.#roster,
-      payload,
-      ...judging,
-      wallOffsetMs,
-    }
-    this.#sync = new Sync(syncParts, now + random() * config.pushPullIntervalMs)
-    this.#contest = new Contest({ ...shared, self: this.#self, roster: this.#roster, sync: this.#sync })
+    const owning = { ...shared, self: this.#self, roster: this.#roster }
+    const reports = { onList, onHealed, onForeignState, wallOffsetMs: options.wallOffsetMs }
+    const firstTickAt = now + random() * config.pushPullIntervalMs
+    this.#sync = new Sync({ ...owning, ...reports, ...judging, payload }, firstTickAt)
+    this.#contest = new Contest({ ...owning, sync: this.#sync })
     this.#healer = new Healer({ members: this.#members, roster: this.#roster, sync: this.#sync, random }, now)
     const resurrected = (entry: MemberEntry): void => this.#sync.heal(entry)
     this.#pinger = new Pinger({ ...shared, prober: this.#prober, resurrected })
+    const probing = { prober: this.#prober, pinger: this.#pinger, responder: this.#responder }
+    const naming = { contest: this.#contest, corrections: this.#corrections }
+    this.#dispatch = new Dispatch({ ...owning, ...probing, ...naming, users: this.#users, count })
     this.#reapAt = now + REAP_INTERVAL_MS
   }
 
@@ -121,7 +117,7 @@ export class Swim {
     const { messages, drops } = decodePacket(bytes)
     for (const drop of drops) this.count(drop)
     this.#allowance.begin(bytes.length)
-    for (const message of messages) this.#handleMessage(message, from, now)
+    for (const message of messages) this.#dispatch.handleMessage(message, from, now)
     this.#gossip.handleTimeout(now)
   }
 
@@ -130,7 +126,7 @@ export class Swim {
     this.#allowance.beginStream()
     const reply = (bytes: Uint8Array | undefined): void => this.#outbound.emit({ type: 'reply', stream, bytes })
     if (message.type === 'pushPull') this.#sync.handleRequest({ request: message, from, reply }, now)
-    else reply(this.#answerStream(message, now))
+    else reply(this.#dispatch.answerStream(message, now))
     this.#gossip.handleTimeout(now)
   }
 
@@ -291,58 +287,6 @@ export class Swim {
   /** Counts something that was dropped, by reason; the driver uses it for what never reaches the machine. */
   count(reason: DropReason): void {
     this.#drops[reason] = (this.#drops[reason] ?? 0) + 1
-  }
-
-  #handleMessage(message: PacketMessage, from: HostPort, now: number): void {
-    switch (message.type) {
-      case 'ping':
-        if (!this.#contest.handlePing(message, now)) this.#responder.handlePing(message, from)
-        break
-      case 'indirectPing':
-        this.#responder.handleIndirectPing(message, from, now)
-        break
-      case 'ack':
-        if (this.#responder.handleAck(message.seqNo) || this.#contest.handleAck(message.seqNo, now)) break
-        if (this.#pinger.handleAck(message.seqNo, now)) break
-        this.#prober.handleAck(message.seqNo, now)
-        break
-      case 'nack':
-        this.#prober.handleNack(message.seqNo)
-        break
-      case 'alive':
-        this.#roster.handleAlive(message, now)
-        if (this.#members.isFlooded && this.#members.hasVerifiedAt(from)) this.#members.vouch(message.node)
-        break
-      case 'suspect':
-        this.#roster.handleSuspect(message, now)
-        this.#corrections.handleAccusation(message, from, now)
-        break
-      case 'dead':
-        this.#roster.handleDead(message, now)
-        this.#corrections.handleAccusation(message, from, now)
-        break
-      case 'user':
-        this.#users.handleMessage(message.payload, now)
-        break
-      default:
-        unreachable(message)
-    }
-  }
-
-  #answerStream(message: Exclude<StreamMessage, PushPull>, now: number): Uint8Array | undefined {
-    switch (message.type) {
-      case 'ping':
-        return this.#contest.handlePing(message, now) ? undefined : this.#responder.answerTcpPing(message)
-      case 'user':
-        this.#users.handleMessage(message.payload, now)
-        return undefined
-      case 'ack':
-      case 'err':
-        this.count('unexpected-stream')
-        return undefined
-      default:
-        return unreachable(message)
-    }
   }
 
   get #hasLeft(): boolean {
