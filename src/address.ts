@@ -27,6 +27,11 @@ export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
+/** Whether these are one endpoint; both hosts must be spelled as they are everywhere inside. */
+export function isSameEndpoint(a: HostPort, b: HostPort): boolean {
+  return a.port === b.port && a.host === b.host
+}
+
 /** The text of a raw address; a v4-mapped one is shown as the IPv4 it means. `undefined` unless 4 or 16 bytes. */
 export function ipFromBytes(bytes: Uint8Array): string | undefined {
   return bytes.length === 4 || bytes.length === 16 ? known.get(bytes) : undefined

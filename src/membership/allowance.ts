@@ -1,11 +1,13 @@
 /**
- * What one packet may make us send. Whoever asks names the address of the answer, and a sender's address is easily
+ * What one packet, or stream, may make us send. Whoever asks names the address of the answer, and a sender's address is easily
  * forged; so to addresses that no member has proven to be its own, the answers to a packet take together no more bytes
  * than it had, and to anybody a packet draws only a few.
  */
 
 /** Messages in one packet that are answered: peers put one into each. */
 const ANSWERS_PER_PACKET_MAX = 16
+/** What came over a stream cost its sender a handshake, and is larger than any packet: it may draw a packet's worth. */
+const STREAM_BYTES = 1_400
 
 export class Allowance {
   #answersLeft = 0
@@ -17,6 +19,11 @@ export class Allowance {
     this.#answersLeft = ANSWERS_PER_PACKET_MAX
     this.#bytesLeft = bytes
     this.#isFirst = true
+  }
+
+  /** A message came over a stream, or a verdict on what came before. */
+  beginStream(): void {
+    this.begin(STREAM_BYTES)
   }
 
   /** An answer to somebody who has proven the address. */

@@ -110,7 +110,10 @@ export class Challenge {
 
   #askOthers(): void {
     const { outbound, self, config, members } = this.#parts
-    const others = members.pick(config.indirectChecks, ({ state, name }) => state === 'alive' && name !== self.name)
+    const others = members.pick(
+      config.indirectChecks,
+      (entry) => entry.state === 'alive' && entry.name !== self.name && members.trusts(entry),
+    )
     const request = { type: 'indirectPing', seqNo: this.#seqNo, target: this.#addr, port: this.#target.port } as const
     for (const helper of others) {
       outbound.sendMessage(helper, { ...request, node: self.name, nack: false, source: outbound.source() }, helper)

@@ -67,7 +67,7 @@ export class Gossip {
     return {
       rumours: this.#rumours.size,
       userMessages: this.#userMessages.size + this.#agentMessages.size,
-      dropped: this.#rumours.dropped + this.#userMessages.dropped + this.#oversized,
+      dropped: this.#rumours.dropped + this.#userMessages.dropped + this.#agentMessages.dropped + this.#oversized,
     }
   }
 
@@ -201,7 +201,8 @@ export class Gossip {
   }
 
   #isLost(entry: MemberEntry, now: number): boolean {
-    return entry.state === 'dead' && now - entry.stateAt < this.#parts.config.gossipToTheDeadMs
+    const { config, members } = this.#parts
+    return entry.state === 'dead' && now - entry.stateAt < config.gossipToTheDeadMs && members.trusts(entry)
   }
 
   #targets(now: number): MemberEntry[] {

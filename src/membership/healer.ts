@@ -62,7 +62,7 @@ export class Healer {
   /** As many attempts as there are dead members are made in an interval by all together, not by each. */
   #tryOne(now: number): void {
     const { members, roster, sync, random } = this.#parts
-    const isDead = (entry: MemberEntry): boolean => entry.state === 'dead'
+    const isDead = (entry: MemberEntry): boolean => entry.state === 'dead' && members.trusts(entry)
     const { deadCount } = roster
     if (deadCount === 0 || random() * Math.max(1, roster.liveCount) >= deadCount) return
     const [entry] = members.pick(1, isDead)

@@ -2,9 +2,9 @@
  * The member table: by name, and as the shuffled probe list in which each member comes up once a round (SWIM 4.3).
  * Bounded. Decides nothing about states.
  */
-import { formatHostPort, type HostPort } from '../address.js'
+import { formatHostPort, type HostPort, isSameEndpoint } from '../address.js'
 import { type Random, randomInt, shuffle } from '../random.js'
-import { isLive, type MemberEntry } from './member.js'
+import { adoptIdentity, type Identity, isLive, type MemberEntry } from './member.js'
 
 /** In a larger table fewer than asked for will do, as long as there is one. */
 const WALK_ALL_MAX = 64
@@ -19,7 +19,7 @@ export class Members {
   readonly #limit: number
   readonly #byName = new Map<string, MemberEntry>()
   readonly #probeList: MemberEntry[] = []
-  /** Those that showed themselves, by address; looked at with care, since addresses change. */
+  /** Those that showed themselves at the address where they are. */
   readonly #verifiedAt = new Map<string, MemberEntry>()
   /** Members of which nothing but a record is known. */
   #unverifiedCount = 0
@@ -61,20 +61,29 @@ export class Members {
     return this.#byName.get(name)
   }
 
-  /** It has answered, or has spoken from its address: it is no mere record any more. */
-  verify(entry: MemberEntry): void {
-    if (entry.verified || this.#byName.get(entry.name) !== entry) return
+  /** It has answered from this address, or has spoken from it: it is no mere record any more, unless it moved meanwhile. */
+  verify(entry: MemberEntry, at: HostPort): void {
+    if (!isSameEndpoint(entry, at) || this.#byName.get(entry.name) !== entry) return
+    this.#verifiedAt.set(formatHostPort(at), entry)
+    if (entry.verified) return
     if (this.isFlooded) this.#untold.push(entry)
     this.#uncount(entry)
     entry.verified = true
     entry.vouched = false
-    this.#verifiedAt.set(formatHostPort(entry), entry)
   }
 
-  /** Something that only the owner of its address can have seen came back from there. */
-  prove(entry: MemberEntry): void {
+  /** Something that only the owner of this address can have seen came back from there. */
+  prove(entry: MemberEntry, at: HostPort): void {
+    if (!isSameEndpoint(entry, at)) return
     entry.proven = true
-    this.verify(entry)
+    this.verify(entry, at)
+  }
+
+  /** Takes over what it says of itself now. At another address it has shown nothing yet. */
+  adopt(entry: MemberEntry, identity: Identity): void {
+    const before = { host: entry.host, port: entry.port }
+    adoptIdentity(entry, identity)
+    if (!isSameEndpoint(entry, before)) this.#unplace(entry, before)
   }
 
   /**
@@ -96,12 +105,7 @@ export class Members {
 
   /** True if a member that showed itself lives at this address. */
   hasVerifiedAt(address: HostPort): boolean {
-    const key = formatHostPort(address)
-    const entry = this.#verifiedAt.get(key)
-    if (entry === undefined) return false
-    if (formatHostPort(entry) === key && this.#byName.get(entry.name) === entry) return true
-    this.#verifiedAt.delete(key)
-    return false
+    return this.#verifiedAt.has(formatHostPort(address))
   }
 
   /** Whether to rely on this member: in a flood only on those that showed themselves. */
@@ -147,6 +151,7 @@ export class Members {
     if (entry === undefined) return
     this.#byName.delete(name)
     this.#uncount(entry)
+    this.#unplace(entry, entry)
     const at = this.#probeList.indexOf(entry)
     this.#probeList.splice(at, 1)
     if (at < this.#probeIndex) this.#probeIndex--
@@ -215,14 +220,19 @@ export class Members {
     return picked
   }
 
+  #unplace(entry: MemberEntry, at: HostPort): void {
+    const key = formatHostPort(at)
+    if (this.#verifiedAt.get(key) === entry) this.#verifiedAt.delete(key)
+  }
+
   #uncount({ verified, vouched }: MemberEntry): void {
     if (!verified) this.#unverifiedCount--
     if (vouched) this.#vouchedCount--
   }
 
   /**
-   * Whom to forget when the table is full: of the next few that are dead or left one that never proved its address, else
-   * the one that is so for longest. Undefined when none of them is: the living stay.
+   * Whom to forget when the table is full: of the next few that are dead or left one that never showed itself, else the
+   * one that is so for longest. Undefined when none of them is: the living stay.
    */
   evictable(): MemberEntry | undefined {
     let found: MemberEntry | undefined
@@ -235,10 +245,8 @@ export class Members {
   }
 
   /** A member that has shown that it is at this address. */
-  provenAt({ host, port }: HostPort): MemberEntry | undefined {
-    for (const entry of this.#byName.values()) {
-      if (entry.proven && entry.port === port && entry.host === host) return entry
-    }
+  provenAt(address: HostPort): MemberEntry | undefined {
+    for (const entry of this.#byName.values()) if (entry.proven && isSameEndpoint(entry, address)) return entry
     return undefined
   }
 
@@ -250,5 +258,5 @@ export class Members {
 }
 
 function goesBefore(a: MemberEntry, b: MemberEntry): boolean {
-  return a.proven === b.proven ? a.stateAt < b.stateAt : !a.proven
+  return a.verified === b.verified ? a.stateAt < b.stateAt : !a.verified
 }

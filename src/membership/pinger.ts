@@ -2,6 +2,7 @@
  * Pings that users ask for: one packet to a member, and how long its answer took. An answer is a sign of life, and
  * silence has the failure detector look at once; neither convicts nor acquits anybody here.
  */
+import { type HostPort, isSameEndpoint } from '../address.js'
 import { isLive, type MemberEntry, observeAnswer } from './member.js'
 import type { Members } from './members.js'
 import type { Outbound } from './outbound.js'
@@ -18,6 +19,8 @@ export interface PingerParts {
 interface AskedPing {
   readonly id: number
   readonly target: MemberEntry
+  /** Where it was pinged. */
+  readonly at: HostPort
   readonly sentAt: number
   deadlineAt: number
 }
@@ -38,7 +41,8 @@ export class Pinger {
   ping(target: MemberEntry, timeoutMs: number, now: number): number | undefined {
     if (this.#pings.size >= PINGS_MAX) return undefined
     const seqNo = this.#parts.outbound.nextSeqNo()
-    this.#pings.set(seqNo, { id: ++this.#lastId, target, sentAt: now, deadlineAt: now + timeoutMs })
+    const at = { host: target.host, port: target.port }
+    this.#pings.set(seqNo, { id: ++this.#lastId, target, at, sentAt: now, deadlineAt: now + timeoutMs })
     this.#parts.outbound.sendPing(target, seqNo)
     return this.#lastId
   }
@@ -48,10 +52,11 @@ export class Pinger {
     const ping = this.#pings.get(seqNo)
     if (ping === undefined) return false
     this.#pings.delete(seqNo)
-    const { id, target, sentAt } = ping
-    observeAnswer(target, now - sentAt)
-    this.#parts.members.prove(target)
+    const { id, target, at, sentAt } = ping
     this.#parts.outbound.emit({ type: 'pinged', id, rttMs: now - sentAt })
+    if (!isSameEndpoint(target, at)) return true // it has moved since
+    observeAnswer(target, now - sentAt)
+    this.#parts.members.prove(target, at)
     if (isLive(target)) this.#parts.prober.handleSignOfLife(target, now)
     else if (target.state === 'dead') this.#parts.resurrected(target)
     return true

@@ -2,7 +2,7 @@
  * The failure detector's cycle (SWIM 3.1 and 4.3; memberlist probeNode): one member per interval, first directly, then
  * through others and over TCP. At most one probe is in flight. Decides only "answered" or "failed".
  */
-import { formatHostPort } from '../address.js'
+import { formatHostPort, type HostPort, isSameEndpoint } from '../address.js'
 import type { SwimConfig } from './config.js'
 import type { LocalHealth } from './local-health.js'
 import { isLive, type MemberEntry, observeAnswer, speaks } from './member.js'
@@ -13,6 +13,8 @@ import type { StreamMessage } from './wire/messages.js'
 
 interface InFlight {
   readonly target: MemberEntry
+  /** Where it was when it was pinged: what comes from there says nothing of another address. */
+  readonly at: HostPort
   readonly incarnation: number
   readonly seqNo: number
   readonly sentAt: number
@@ -65,7 +67,7 @@ export class Prober {
 
   /** Evidence against this member came from elsewhere: look at once. */
   probeSoon(name: string, now: number): void {
-    if (this.#urgent.size >= URGENT_MAX) return
+    if (this.#urgent.size >= URGENT_MAX || name === this.#parts.self) return
     this.#urgent.add(name)
     if (this.#inFlight === undefined) this.#tickAt = Math.min(this.#tickAt, now)
   }
@@ -73,9 +75,10 @@ export class Prober {
   handleAck(seqNo: number, now: number): void {
     const probe = this.#inFlight
     if (probe === undefined || probe.seqNo !== seqNo) return
-    if (probe.phase === 'direct') {
-      observeAnswer(probe.target, now - probe.sentAt)
-      this.#parts.members.prove(probe.target)
+    const { target, at, phase, sentAt } = probe
+    if (phase === 'direct' && isSameEndpoint(target, at)) {
+      observeAnswer(target, now - sentAt)
+      this.#parts.members.prove(target, at)
     }
     this.#succeed(now)
   }
@@ -98,7 +101,7 @@ export class Prober {
     if (reply?.type !== 'ack' || reply.seqNo !== probe.seqNo) return true
     probe.answeredByTcp = true
     const { members, tellByTcp, suspectAnsweredByTcp } = this.#parts
-    members.prove(probe.target)
+    members.prove(probe.target, probe.at)
     if (tellByTcp && probe.target.state === 'suspect') suspectAnsweredByTcp(probe.target)
     return true
   }
@@ -118,6 +121,11 @@ export class Prober {
     } else if (probe.deadlineAt <= now) this.#conclude(probe, now)
   }
 
+  /** Whatever is under way has lost its meaning. */
+  abandon(): void {
+    this.#inFlight = undefined
+  }
+
   /** The event loop stood still: an answer may be waiting unread. */
   extend(ms: number): void {
     if (this.#inFlight === undefined) return
@@ -133,6 +141,7 @@ export class Prober {
     const deadlineAt = now + health.scale(config.probeIntervalMs)
     this.#inFlight = {
       target,
+      at: { host: target.host, port: target.port },
       incarnation: target.incarnation,
       seqNo: outbound.nextSeqNo(),
       sentAt: now,
@@ -196,7 +205,7 @@ export class Prober {
   }
 
   #succeed(now: number): void {
-    if (this.#inFlight !== undefined) this.#parts.members.verify(this.#inFlight.target)
+    if (this.#inFlight !== undefined) this.#parts.members.verify(this.#inFlight.target, this.#inFlight.at)
     this.#inFlight = undefined
     this.#parts.health.change(-1)
     this.#scheduleNext(now)

@@ -5,7 +5,7 @@
  * Whoever asks names the address to answer at, and may name a stranger's. So gossip rides along only to members that
  * have proven their address; all others get together no more bytes than the packet that asked for them had.
  */
-import { type HostPort, ipFromBytes } from '../address.js'
+import { type HostPort, ipFromBytes, isSameEndpoint } from '../address.js'
 import { EMPTY_BYTES } from '../bytes.js'
 import type { Allowance } from './allowance.js'
 import type { SwimConfig } from './config.js'
@@ -59,7 +59,7 @@ export class Responder {
     const ack = { type: 'ack', seqNo: ping.seqNo, payload: EMPTY_BYTES } as const
     const to = endpointOf(ping.source) ?? from
     const claimed = ping.source === undefined ? undefined : members.get(ping.source.node)
-    if (claimed?.host === from.host && claimed.port === from.port) members.verify(claimed)
+    if (claimed !== undefined) members.verify(claimed, from)
     const sender = this.#provenMember(ping.source?.node, to)
     if (sender === undefined ? !allowance.tryAckStranger(encodeMessage(ack).length) : !allowance.tryAnswer()) {
       count('answers-full')
@@ -145,7 +145,7 @@ export class Responder {
   /** The member of this name, if this is the address that it has proven to be its own. */
   #provenMember(name: string | undefined, at: HostPort): MemberEntry | undefined {
     const entry = name === undefined ? undefined : this.#parts.members.get(name)
-    return entry?.proven && entry.port === at.port && entry.host === at.host ? entry : undefined
+    return entry?.proven && isSameEndpoint(entry, at) ? entry : undefined
   }
 }
 

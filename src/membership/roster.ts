@@ -1,7 +1,7 @@
 /**
  * The state machine of all members (SWIM 4.2; memberlist state.go): what is heard is judged by `precedence.ts`, and
- * `#becomeX` carries out everything that entering a state entails. Knows neither packets nor probes; what follows from
- * a change leaves through `RosterOutput`.
+ * `member-states.ts` carries out everything that entering a state entails. Knows neither packets nor probes; what follows
+ * from a change leaves through `RosterOutput`.
  */
 import { formatHostPort, ipFromBytes } from '../address.js'
 import { equalBytes } from '../bytes.js'
@@ -10,13 +10,12 @@ import { Admission } from './admission.js'
 import { bootIdOf } from './boot-tag.js'
 import type { SwimConfig } from './config.js'
 import type { LocalHealth } from './local-health.js'
-import { adoptIdentity, aliveOf, createEntry, type Identity, isLive, isShoalNode, type MemberEntry } from './member.js'
+import { aliveOf, createEntry, isLive, isShoalNode, type MemberEntry } from './member.js'
+import { MemberStates } from './member-states.js'
 import type { Members } from './members.js'
 import { INCARNATION_MAX, mayMove, supersedes } from './precedence.js'
 import type { RosterOutput, RosterParts } from './roster-output.js'
 import type { Self } from './self.js'
-import { Suspicion, suspicionLimits } from './suspicion.js'
-import { Suspicions } from './suspicions.js'
 import type { Alive, Dead, Suspect } from './wire/messages.js'
 
 export class Roster {
@@ -25,11 +24,8 @@ export class Roster {
   readonly #self: Self
   readonly #health: LocalHealth
   readonly #output: RosterOutput
-  readonly #suspicions: Suspicions
+  readonly #states: MemberStates
   readonly #admission: Admission
-  #liveCount = 0
-  #shoalCount = 0
-  #deadCount = 0
 
   constructor({ config, members, self, health, warnsSuspects, output }: RosterParts) {
     this.#config = config
@@ -37,37 +33,37 @@ export class Roster {
     this.#self = self
     this.#health = health
     this.#output = output
-    this.#suspicions = new Suspicions(config.probeIntervalMs, warnsSuspects)
+    this.#states = new MemberStates({ config, members, warnsSuspects, event: output.event })
     this.#admission = new Admission({ config, members, self: self.name })
   }
 
   /** Alive and suspect members, this node included. */
   get liveCount(): number {
-    return this.#liveCount
+    return this.#states.liveCount
   }
 
   /** Alive and suspect members other than this node. */
   get otherCount(): number {
-    return this.#self.leaving ? this.#liveCount : this.#liveCount - 1
+    return this.#self.leaving ? this.liveCount : this.liveCount - 1
   }
 
   /** Those of the live ones that are shoal nodes. */
   get shoalCount(): number {
-    return this.#shoalCount
+    return this.#states.shoalCount
   }
 
   /** What the protocol's numbers grow with: live members, but no flood of names that nobody answers to. */
   get scale(): number {
-    return this.#members.isFlooded ? Math.min(this.#liveCount, this.#members.verifiedCount) : this.#liveCount
+    return this.#states.scale
   }
 
   /** Members that failed and did not say goodbye. */
   get deadCount(): number {
-    return this.#deadCount
+    return this.#states.deadCount
   }
 
   get suspicionCount(): number {
-    return this.#suspicions.size
+    return this.#states.suspicions.size
   }
 
   /** Puts this node into its own table and tells the others. */
@@ -75,9 +71,9 @@ export class Roster {
     const alive = this.#self.toAlive()
     const entry = createEntry(this.#self.name, alive, now)
     this.#members.add(entry)
-    this.#deadCount++ // as every new row, until it enters its first state
-    this.#members.verify(entry)
-    this.#becomeAlive(entry, alive, now)
+    this.#states.enroll()
+    this.#members.verify(entry, entry)
+    this.#states.becomeAlive(entry, alive, now)
     this.announce(now)
   }
 
@@ -97,8 +93,13 @@ export class Roster {
     if (!this.#output.permits(alive, known, now)) return
     const entry = known ?? this.#addUnknown(alive, now)
     if (entry === undefined) return
-    this.#becomeAlive(entry, alive, now)
-    if (this.#members.trusts(entry)) this.#output.rumour(alive, false, now)
+    this.#states.becomeAlive(entry, alive, now)
+    this.#passOn(alive, entry, now)
+  }
+
+  /** In a flood of forged names what is said of them is as little worth telling as that they live. */
+  #passOn(message: Alive | Suspect | Dead, entry: MemberEntry, now: number): void {
+    if (this.#members.trusts(entry)) this.#output.rumour(message, false, now)
   }
 
   #isNews(alive: Alive, entry: MemberEntry, now: number): boolean {
@@ -130,11 +131,12 @@ export class Roster {
     const isNews = supersedes({ state: 'suspect', incarnation: suspect.incarnation }, entry)
     if (!isNews || entry.state === 'suspect') this.#raise(entry, suspect.incarnation)
     if (!isNews) return
-    const suspicion = this.#suspicions.get(entry.name)
+    const { suspicions } = this.#states
+    const suspicion = suspicions.get(entry.name)
     if (suspicion === undefined) {
-      this.#becomeSuspect(entry, suspect, now)
-      this.#output.rumour(suspect, false, now)
-    } else if (this.#suspicions.confirm(suspicion, suspect.from)) this.#output.rumour(suspect, false, now)
+      this.#states.becomeSuspect(entry, suspect, now)
+      this.#passOn(suspect, entry, now)
+    } else if (suspicions.confirm(suspicion, suspect.from)) this.#passOn(suspect, entry, now)
   }
 
   handleDead(dead: Dead, now: number): void {
@@ -151,14 +153,15 @@ export class Roster {
     if (entry === undefined) this.#admission.noteEnd(dead.node, dead.incarnation, now)
     else if (!supersedes({ state, incarnation: dead.incarnation }, entry)) this.#raise(entry, dead.incarnation)
     else {
-      this.#becomeDown(entry, dead, now)
-      this.#output.rumour(dead, false, now)
+      this.#states.becomeDown(entry, dead, now)
+      this.#passOn(dead, entry, now)
     }
   }
 
-  /** Somebody who is in no table here was said to have ended; no record at or below this incarnation raises it. */
+  /** Somebody who is in no table here was said to have ended: no record at or below this incarnation raises it. */
   noteEnd(name: string, incarnation: number, now: number): void {
-    if (incarnation <= INCARNATION_MAX) this.#admission.noteEnd(name, incarnation, now)
+    // One above it must be left.
+    if (incarnation < INCARNATION_MAX) this.#admission.noteEnd(name, incarnation, now)
   }
 
   /** Our own probe of this member failed. */
@@ -180,7 +183,7 @@ export class Roster {
     const { name: node, incarnation } = this.#self
     const entry = this.#members.get(node)
     if (entry === undefined) return
-    this.#becomeDown(entry, { type: 'dead', node, incarnation, from: node }, now)
+    this.#states.becomeDown(entry, { type: 'dead', node, incarnation, from: node }, now)
     this.#output.rumour({ type: 'dead', node, incarnation, from: node }, true, now)
   }
 
@@ -208,14 +211,14 @@ export class Roster {
 
   /** When the next suspicion runs out, or its suspect is to be warned. */
   nextDeadline(): number | undefined {
-    return this.#suspicions.nextDeadline()
+    return this.#states.suspicions.nextDeadline()
   }
 
   handleTimeout(now: number): void {
     for (const entry of this.#members.takeUntold()) {
       if (isLive(entry)) this.#output.rumour(aliveOf(entry), false, now)
     }
-    for (const { name, what } of this.#suspicions.takeDue(now)) {
+    for (const { name, what } of this.#states.suspicions.takeDue(now)) {
       const entry = this.#members.get(name)
       if (entry === undefined) continue
       const accusation = { node: name, incarnation: entry.incarnation, from: this.#self.name }
@@ -226,15 +229,12 @@ export class Roster {
 
   /** Time in which we were deaf convicts nobody. */
   extendSuspicions(ms: number): void {
-    this.#suspicions.extend(ms)
+    this.#states.suspicions.extend(ms)
   }
 
   /** Forgets members that have been dead or left for long. */
   reap(now: number): void {
-    for (const entry of this.#admission.reap(now)) {
-      this.#uncount(entry)
-      this.#output.event('reap', entry, now)
-    }
+    for (const entry of this.#admission.reap(now)) this.#states.dismiss(entry, now)
   }
 
   #isSane(incarnation: number): boolean {
@@ -251,8 +251,8 @@ export class Roster {
     const admitted = this.#admission.admit(alive, now)
     switch (admitted.type) {
       case 'new':
-        if (admitted.evicted !== undefined) this.#dismiss(admitted.evicted, now)
-        this.#deadCount++
+        if (admitted.evicted !== undefined) this.#states.dismiss(admitted.evicted, now)
+        this.#states.enroll()
         return admitted.entry
       case 'ended': {
         // Whoever lives at that address learns what it has to exceed; the dead do not mind.
@@ -268,13 +268,6 @@ export class Roster {
       default:
         return unreachable(admitted)
     }
-  }
-
-  /** It is out of the table already; so it must be out of everything else. */
-  #dismiss(entry: MemberEntry, now: number): void {
-    this.#uncount(entry)
-    this.#suspicions.delete(entry.name)
-    this.#output.event('reap', entry, now)
   }
 
   /** Says that its name was claimed from elsewhere; once for each claim. */
@@ -324,56 +317,7 @@ export class Roster {
     this.#self.outbid(above)
     const alive = this.#self.toAlive()
     const entry = this.#members.get(this.#self.name)
-    if (entry !== undefined) this.#becomeAlive(entry, alive, now)
+    if (entry !== undefined) this.#states.becomeAlive(entry, alive, now)
     this.#output.rumour(alive, true, now)
-  }
-
-  #becomeAlive(entry: MemberEntry, alive: Identity & { readonly incarnation: number }, now: number): void {
-    const before = entry.state
-    const metaChanged = !equalBytes(entry.meta, alive.meta)
-    const moved = entry.port !== alive.port || !equalBytes(entry.addr, alive.addr)
-    this.#uncount(entry)
-    this.#suspicions.delete(entry.name)
-    if (metaChanged || moved || !equalBytes(entry.vsn, alive.vsn)) adoptIdentity(entry, alive)
-    entry.incarnation = alive.incarnation
-    this.#enter(entry, 'alive', now)
-    if (before === 'dead' || before === 'left') this.#output.event('join', entry, now)
-    else if (before === 'suspect') this.#output.event('alive', entry, now)
-    if ((metaChanged || moved) && (before === 'alive' || before === 'suspect')) this.#output.event('update', entry, now)
-  }
-
-  #becomeSuspect(entry: MemberEntry, { incarnation, from }: Suspect, now: number): void {
-    this.#uncount(entry)
-    entry.incarnation = incarnation
-    this.#enter(entry, 'suspect', now)
-    this.#suspicions.set(entry.name, new Suspicion(from, suspicionLimits(this.#config, this.scale), now))
-    this.#output.event('suspect', entry, now)
-  }
-
-  #becomeDown(entry: MemberEntry, { incarnation, from, node }: Dead, now: number): void {
-    this.#uncount(entry)
-    this.#suspicions.delete(entry.name)
-    entry.incarnation = incarnation
-    const state = from === node ? 'left' : 'dead'
-    this.#enter(entry, state, now)
-    this.#output.event(state === 'left' ? 'leave' : 'dead', entry, now)
-  }
-
-  #enter(entry: MemberEntry, state: MemberEntry['state'], now: number): void {
-    if (entry.state !== state) entry.stateAt = now
-    entry.state = state
-    entry.snapshot = undefined
-    if (state === 'dead') this.#deadCount++
-    if (!isLive(entry)) return
-    this.#liveCount++
-    if (isShoalNode(entry)) this.#shoalCount++
-  }
-
-  /** Takes the entry out of the counts before it changes; `#enter` counts it again. */
-  #uncount(entry: MemberEntry): void {
-    if (entry.state === 'dead') this.#deadCount--
-    if (!isLive(entry)) return
-    this.#liveCount--
-    if (isShoalNode(entry)) this.#shoalCount--
   }
 }

@@ -6,11 +6,11 @@
  * `drain()` and arms one timer for `nextDeadline()`.
  */
 import type { HostPort } from '../address.js'
-import { unreachable } from '../errors.js'
 import { Allowance } from './allowance.js'
 import type { SwimConfig } from './config.js'
 import { Contest, type NameContest } from './contest.js'
 import { Corrections } from './corrections.js'
+import { Dispatch } from './dispatch.js'
 import type { Effect, MemberEventType } from './effects.js'
 import { ALL_FEATURES } from './features.js'
 import { Gatekeeper } from './gatekeeper.js'
@@ -20,7 +20,7 @@ import { LocalHealth } from './local-health.js'
 import { isLive, isShoalNode, type Member, type MemberEntry, snapshotOf } from './member.js'
 import { Members } from './members.js'
 import { Outbound, type OutboundParts } from './outbound.js'
-import type { Broadcast, PayloadHandler } from './payload.js'
+import type { Broadcast } from './payload.js'
 import { Pinger } from './pinger.js'
 import { Prober } from './probe.js'
 import { Responder } from './responder.js'
@@ -32,7 +32,7 @@ import { UserMessages } from './user-messages.js'
 import { Verdicts } from './verdicts.js'
 import { decodePacket } from './wire/decode.js'
 import { encodeMessage } from './wire/encode.js'
-import type { Alive, Dead, PacketMessage, PushPull, StreamMessage, Suspect } from './wire/messages.js'
+import type { Alive, Dead, StreamMessage, Suspect } from './wire/messages.js'
 
 const REAP_INTERVAL_MS = 15_000 // Serf's ReapInterval
 /** A hook has so long, and never more than half of what the peer waits on its stream. */
@@ -41,7 +41,6 @@ const VERDICT_MS_MAX = 5_000
 export class Swim {
   readonly #config: SwimConfig
   readonly #wallOffsetMs: number
-  readonly #payload: PayloadHandler | undefined
   readonly #self: Self
   readonly #members: Members
   readonly #health: LocalHealth
@@ -56,18 +55,19 @@ export class Swim {
   readonly #healer: Healer
   readonly #outbound: Outbound
   readonly #corrections: Corrections
+  readonly #dispatch: Dispatch
   readonly #users: UserMessages
   readonly #contest: Contest
   readonly #allowance = new Allowance()
   readonly #drops: Partial<Record<DropReason, number>> = {}
   #reapAt: number
-  #hasLeft = false
+  /** When this node left; undefined while it has not, or is back. */
+  #leftAt: number | undefined
 
   constructor(options: SwimOptions, now: number) {
     const { config, name, identity, incarnation, random, payload, features = ALL_FEATURES } = options
     this.#config = config
     this.#wallOffsetMs = options.wallOffsetMs
-    this.#payload = payload
     this.#self = new Self(name, identity, incarnation)
     this.#members = new Members(random, config.memberMax)
     this.#health = new LocalHealth(config.awarenessMax)
@@ -92,15 +92,18 @@ export class Swim {
     const onHealed = (member: string, at: number): void => this.#healer.handleAnswer(member, at)
     const onForeignState = (state: Uint8Array, at: number): void => this.#users.handleForeignState(state, at)
     const onList: SyncParts['onList'] = (nodes, isJoinReply, at) => this.#contest.handleList(nodes, isJoinReply, at)
-    const verdicts = options.asks?.merges === true ? this.#verdicts : undefined
-    const { wallOffsetMs } = options
-    const reports = { onList, onHealed, onForeignState }
-    const syncParts = { ...shared, ...reports, self: this.#self, roster: this.#roster, payload, verdicts, wallOffsetMs }
-    this.#sync = new Sync(syncParts, now + random() * config.pushPullIntervalMs)
-    this.#contest = new Contest({ ...shared, self: this.#self, roster: this.#roster, sync: this.#sync })
+    const judging = { verdicts: this.#verdicts, judgesJoins: options.asks?.merges === true }
+    const owning = { ...shared, self: this.#self, roster: this.#roster }
+    const reports = { onList, onHealed, onForeignState, wallOffsetMs: options.wallOffsetMs }
+    const firstTickAt = now + random() * config.pushPullIntervalMs
+    this.#sync = new Sync({ ...owning, ...reports, ...judging, payload }, firstTickAt)
+    this.#contest = new Contest({ ...owning, sync: this.#sync })
     this.#healer = new Healer({ members: this.#members, roster: this.#roster, sync: this.#sync, random }, now)
     const resurrected = (entry: MemberEntry): void => this.#sync.heal(entry)
     this.#pinger = new Pinger({ ...shared, prober: this.#prober, resurrected })
+    const probing = { prober: this.#prober, pinger: this.#pinger, responder: this.#responder }
+    const naming = { contest: this.#contest, corrections: this.#corrections }
+    this.#dispatch = new Dispatch({ ...owning, ...probing, ...naming, users: this.#users, count })
     this.#reapAt = now + REAP_INTERVAL_MS
   }
 
@@ -114,20 +117,22 @@ export class Swim {
     const { messages, drops } = decodePacket(bytes)
     for (const drop of drops) this.count(drop)
     this.#allowance.begin(bytes.length)
-    for (const message of messages) this.#handleMessage(message, from, now)
+    for (const message of messages) this.#dispatch.handleMessage(message, from, now)
     this.#gossip.handleTimeout(now)
   }
 
   /** A whole message on an accepted stream. It is answered by exactly one `reply` effect, after a hook's verdict for some. */
   handleStream(stream: number, message: StreamMessage, from: HostPort, now: number): void {
+    this.#allowance.beginStream()
     const reply = (bytes: Uint8Array | undefined): void => this.#outbound.emit({ type: 'reply', stream, bytes })
     if (message.type === 'pushPull') this.#sync.handleRequest({ request: message, from, reply }, now)
-    else reply(this.#answerStream(message, now))
+    else reply(this.#dispatch.answerStream(message, now))
     this.#gossip.handleTimeout(now)
   }
 
   /** How an `exchange` effect ended. */
   handleExchange(id: number, result: ExchangeResult, now: number): void {
+    this.#allowance.beginStream()
     const reply = result.ok ? result.message : undefined
     if (this.#prober.handleTcpReply(id, reply) || this.#contest.handleExchange(id, reply, now)) return
     if (!result.ok) this.#sync.handleFailure(id, result.error)
@@ -139,6 +144,7 @@ export class Swim {
 
   /** What the user's hook said; `refusal` is its reason, undefined a yes. Too late it is let pass. */
   handleVerdict(id: number, refusal: string | undefined, now: number): void {
+    this.#allowance.beginStream()
     this.#verdicts.handleVerdict(id, refusal, now)
     this.#gossip.handleTimeout(now)
   }
@@ -149,8 +155,8 @@ export class Swim {
     // Nobody tells one that has left what happens: from then on it judges nobody and spreads no more of what it knows.
     if (!this.#hasLeft) this.#prober.handleTimeout(now)
     if (!this.#hasLeft) this.#sync.handleTimeout(now)
+    if (!this.#hasLeft) this.#roster.handleTimeout(now)
     this.#responder.handleTimeout(now)
-    this.#roster.handleTimeout(now)
     this.#contest.handleTimeout(now)
     if (!this.#self.leaving) this.#healer.handleTimeout(now)
     if (this.#users.guest?.takeLeave(now) === true) this.#roster.leave(now)
@@ -170,6 +176,7 @@ export class Swim {
     this.#responder.extend(stallMs)
     this.#contest.extend(stallMs)
     this.#pinger.extend(stallMs)
+    this.#verdicts.extend(stallMs)
     this.#roster.extendSuspicions(stallMs)
     this.#health.change(Math.floor(stallMs / this.#config.probeTimeoutMs))
   }
@@ -195,7 +202,7 @@ export class Swim {
 
   /** Something outside saw trouble with this member: probe it now. Convicts nobody by itself. */
   probeSoon(name: string, now: number): void {
-    if (name !== this.#self.name) this.#prober.probeSoon(name, now)
+    this.#prober.probeSoon(name, now)
   }
 
   /** One ping to a known member, ended by a `pinged` effect with the returned id; undefined when too many are under way. */
@@ -228,7 +235,7 @@ export class Swim {
   /** Comes back after a leave, as what this node is now; without effect unless it left. Others hear of it by a join. */
   rejoin(now: number): void {
     if (!this.#self.leaving) return
-    this.#hasLeft = false
+    if (this.#leftAt !== undefined) this.#resume(now - this.#leftAt)
     this.#contest.reset()
     this.#roster.rejoin(now)
     this.#users.guest?.rejoin(now)
@@ -252,7 +259,7 @@ export class Swim {
     next = Math.min(next, this.#pinger.nextDeadline() ?? next, this.#verdicts.nextDeadline() ?? next)
     next = Math.min(next, this.#responder.nextDeadline() ?? next)
     next = Math.min(next, this.#contest.nextDeadline() ?? next)
-    next = Math.min(next, this.#roster.nextDeadline() ?? next)
+    if (!this.#hasLeft) next = Math.min(next, this.#roster.nextDeadline() ?? next)
     return Math.min(next, this.#gossip.nextDeadline() ?? next)
   }
 
@@ -282,70 +289,29 @@ export class Swim {
     this.#drops[reason] = (this.#drops[reason] ?? 0) + 1
   }
 
-  #handleMessage(message: PacketMessage, from: HostPort, now: number): void {
-    switch (message.type) {
-      case 'ping':
-        if (!this.#contest.handlePing(message, now)) this.#responder.handlePing(message, from)
-        break
-      case 'indirectPing':
-        this.#responder.handleIndirectPing(message, from, now)
-        break
-      case 'ack':
-        if (this.#responder.handleAck(message.seqNo) || this.#contest.handleAck(message.seqNo, now)) break
-        if (this.#pinger.handleAck(message.seqNo, now)) break
-        this.#prober.handleAck(message.seqNo, now)
-        break
-      case 'nack':
-        this.#prober.handleNack(message.seqNo)
-        break
-      case 'alive':
-        this.#roster.handleAlive(message, now)
-        if (this.#members.isFlooded && this.#members.hasVerifiedAt(from)) this.#members.vouch(message.node)
-        break
-      case 'suspect':
-        this.#roster.handleSuspect(message, now)
-        this.#corrections.handleAccusation(message, from, now)
-        break
-      case 'dead':
-        this.#roster.handleDead(message, now)
-        this.#corrections.handleAccusation(message, from, now)
-        break
-      case 'user':
-        this.#users.handleMessage(message.payload, now)
-        break
-      default:
-        unreachable(message)
-    }
+  get #hasLeft(): boolean {
+    return this.#leftAt !== undefined
   }
 
-  #answerStream(message: Exclude<StreamMessage, PushPull>, now: number): Uint8Array | undefined {
-    switch (message.type) {
-      case 'ping':
-        return this.#contest.handlePing(message, now) ? undefined : this.#responder.answerTcpPing(message)
-      case 'user':
-        this.#users.handleMessage(message.payload, now)
-        return undefined
-      case 'ack':
-      case 'err':
-        this.count('unexpected-stream')
-        return undefined
-      default:
-        return unreachable(message)
-    }
-  }
-
-  /** Our leave is told, or the last member that could be told has gone; said once. */
-  #becomeLeft(): void {
-    if (this.#hasLeft) return
-    this.#hasLeft = true
+  /** Our leave is told, or the last member that could be told has gone; said once, and not if we are back by then. */
+  #becomeLeft(now: number): void {
+    if (this.#hasLeft || !this.#self.leaving) return
+    this.#leftAt = now
     this.#outbound.emit({ type: 'left' })
+  }
+
+  /** What was known of others when we left is known no better now: it convicts nobody. */
+  #resume(goneMs: number): void {
+    this.#leftAt = undefined
+    this.#prober.abandon()
+    this.#roster.extendSuspicions(goneMs)
   }
 
   #event(type: MemberEventType, entry: MemberEntry, now: number): void {
     if (type === 'join') this.#users.noteJoin(entry, now)
     this.#outbound.emit({ type: 'event', event: { type, member: snapshotOf(entry, this.#wallOffsetMs) } })
     // Our own leave comes by here as well: with nobody left to tell it is done at once.
-    if (this.#self.leaving && this.#roster.otherCount === 0) this.#becomeLeft()
+    if (this.#self.leaving && this.#roster.otherCount === 0) this.#becomeLeft(now)
   }
 
   #createRoster(warnsSuspects: boolean): Roster {
@@ -358,7 +324,7 @@ export class Swim {
       output: {
         rumour: (message, own, now) => {
           const ourLeave = message.type === 'dead' && message.node === this.#self.name && this.#self.leaving
-          const onSpread = ourLeave ? () => this.#becomeLeft() : undefined
+          const onSpread = ourLeave ? () => this.#becomeLeft(now) : undefined
           this.#gossip.addRumour({ key: keyOf(message), bytes: encodeMessage(message), own }, now, onSpread)
         },
         warn: (entry, suspect) => this.#outbound.sendParts(entry, [encodeMessage(suspect)]),

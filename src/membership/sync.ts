@@ -3,7 +3,7 @@
  * then with a random member now and again. It repairs what gossip lost. Decides who is told what; the merging is done
  * by the roster and the payload.
  */
-import { formatHostPort, type HostPort } from '../address.js'
+import { formatHostPort, type HostPort, ipFromBytes } from '../address.js'
 import { EMPTY_BYTES } from '../bytes.js'
 import type { SwimConfig } from './config.js'
 import {
@@ -41,8 +41,9 @@ export interface SyncParts {
   readonly onList: (nodes: readonly PushNodeState[], isJoinReply: boolean, now: number) => void
   /** A member that we held for dead has answered. */
   readonly onHealed: (name: string, now: number) => void
-  /** Set when a hook judges joins, on the side that asks and on the side that is asked. */
-  readonly verdicts: Verdicts | undefined
+  readonly verdicts: Verdicts
+  /** A hook judges joins, on the side that asks and on the side that is asked. */
+  readonly judgesJoins: boolean
   readonly wallOffsetMs: number
 }
 
@@ -87,6 +88,8 @@ export class Sync {
   #intervalMs = Number.POSITIVE_INFINITY
   /** Requests of others that wait for a verdict. */
   #judged = 0
+  /** Joins of ours that wait for one. */
+  #considered = 0
 
   constructor(parts: SyncParts, firstTickAt: number) {
     this.#parts = parts
@@ -99,7 +102,7 @@ export class Sync {
 
   /** Starts an exchange with an address of which nothing need be known. The end is reported by a `joined` effect. */
   join(to: HostPort): number {
-    const looking = this.#parts.verdicts !== undefined
+    const looking = this.#parts.judgesJoins
     const request = looking ? encodePushPull(NOTHING) : this.#requestFor(undefined, true)
     const exchange = { to, reported: true, peer: undefined, healing: false, looking }
     if (this.#exchanges.size < JOINS_MAX) return this.#start(exchange, request)
@@ -108,8 +111,9 @@ export class Sync {
     return id
   }
 
-  /** Joins of ours are under way. */
+  /** Joins of ours are under way, or wait for the user's hook to begin. */
   get isJoining(): boolean {
+    if (this.#considered > 0) return true
     for (const { reported } of this.#exchanges.values()) if (reported) return true
     return false
   }
@@ -168,9 +172,9 @@ export class Sync {
    * or with an error when the user's hook turns a joining node away, of which nothing is merged then.
    */
   handleRequest({ request, from, reply }: IncomingRequest, now: number): void {
-    const { verdicts, outbound, wallOffsetMs } = this.#parts
+    const { verdicts, judgesJoins, outbound, wallOffsetMs } = this.#parts
     const accept = (at: number): void => reply(this.#answer(request, from, at))
-    if (verdicts === undefined || !request.join) {
+    if (!judgesJoins || !request.join) {
       accept(now)
       return
     }
@@ -209,22 +213,20 @@ export class Sync {
     const exchange = this.#exchanges.get(id)
     if (exchange === undefined) return false
     this.#exchanges.delete(id)
-    this.#prove(exchange)
+    this.#prove(exchange, reply)
     if (exchange.looking) {
       this.#judgeThenJoin(id, exchange, reply, now)
       return true
     }
     this.#parts.onList(reply.nodes, exchange.reported, now)
     const { rejected, rest } = this.#merge(reply, formatHostPort(exchange.to), now)
-    this.#verifyAt(exchange)
+    this.#prove(exchange, reply) // whoever has only now entered the table
     for (const { name } of reply.nodes) this.#parts.members.vouch(name)
     if (rest !== undefined) this.send(exchange.to, rest)
     if (exchange.healing && exchange.peer !== undefined) this.#parts.onHealed(exchange.peer, now)
     if (exchange.reported) {
       this.#exchangeSoon(now)
-      // Only now do we know whom to tell that we are here.
-      if (rejected === undefined) this.#parts.roster.announce(now)
-      this.#parts.outbound.emit({ type: 'joined', id: exchange.reportId ?? id, error: rejected })
+      this.#endJoin(exchange.reportId ?? id, rejected, now)
     }
     return true
   }
@@ -238,23 +240,38 @@ export class Sync {
     else if (!exchange.healing) this.#parts.outbound.notice({ kind: 'peer-error', peer, reason: error })
   }
 
+  /** A join has ended when the user's hook, if there is one, has judged whoever it brought. */
+  #endJoin(id: number, error: string | undefined, now: number): void {
+    const { verdicts, roster, outbound } = this.#parts
+    verdicts.afterAsked((at) => {
+      // Only now do we know whom to tell that we are here.
+      if (error === undefined) roster.announce(at)
+      outbound.emit({ type: 'joined', id, error })
+    }, now)
+  }
+
   /** We have seen who is there; if the hook has nothing against them, the join begins. */
   #judgeThenJoin(id: number, { to }: Exchange, seen: PushPull, now: number): void {
     const { verdicts, outbound, wallOffsetMs } = this.#parts
+    this.#considered++
     const settle = (refusal: string | undefined): void => {
+      this.#considered--
       const exchange = { to, reported: true, peer: undefined, healing: false, looking: false, reportId: id }
       if (refusal === undefined) this.#start(exchange, this.#requestFor(undefined, true))
       else outbound.emit({ type: 'joined', id, error: `merge refused on this side: ${refusal}` })
     }
     const members = seen.nodes.map((node) => memberOf(node, wallOffsetMs, now))
     const question = { kind: 'merge', merge: { address: formatHostPort(to), initiator: true, members } } as const
-    if (verdicts?.ask(question, settle, now) !== true) settle('too many joins wait for a verdict')
+    if (!verdicts.ask(question, settle, now)) settle('too many joins wait for a verdict')
   }
 
-  /** Whoever answered a stream that we dialled is there. */
-  #prove({ peer, to }: Exchange): void {
-    const entry = peer === undefined ? undefined : this.#parts.members.get(peer)
-    if (entry !== undefined && entry.port === to.port && entry.host === to.host) this.#parts.members.prove(entry)
+  /** Whoever answered a stream that we dialled is there: of several names at that address the first, our kind's own. */
+  #prove({ peer, to }: Exchange, { nodes }: PushPull): void {
+    const { members } = this.#parts
+    const isThere = ({ addr, port }: PushNodeState): boolean => port === to.port && ipFromBytes(addr) === to.host
+    const name = peer ?? nodes.find(isThere)?.name
+    const entry = name === undefined ? undefined : members.get(name)
+    if (entry !== undefined) members.prove(entry, to)
   }
 
   #exchangeSoon(now: number): void {
@@ -310,16 +327,7 @@ export class Sync {
   /** Whoever opens a stream shows that it is at its address: our kind names itself first, and a joiner alone. */
   #verifySender({ nodes: [first] }: PushPull, from: HostPort): void {
     const entry = first === undefined ? undefined : this.#parts.members.get(first.name)
-    if (entry?.host === from.host) this.#parts.members.verify(entry)
-  }
-
-  /** Whoever replies is there. Of one that we joined only the address is known. */
-  #verifyAt({ peer, to }: Exchange): void {
-    const { members } = this.#parts
-    const known = peer === undefined ? undefined : members.get(peer)
-    if (known !== undefined) members.verify(known)
-    else
-      for (const entry of members.values()) if (entry.host === to.host && entry.port === to.port) members.verify(entry)
+    if (entry !== undefined) this.#parts.members.verify(entry, { host: from.host, port: entry.port })
   }
 
   #localNodes(): PushNodeState[] {

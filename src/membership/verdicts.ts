@@ -10,7 +10,7 @@ export type Settle = (refusal: string | undefined, now: number) => void
 
 interface Pending {
   readonly settle: Settle
-  readonly deadlineAt: number
+  deadlineAt: number
 }
 
 /** Questions at once; what comes beyond is refused unasked. */
@@ -20,6 +20,8 @@ export class Verdicts {
   readonly #outbound: Outbound
   readonly #timeoutMs: number
   readonly #pending = new Map<number, Pending>()
+  /** Whoever waits until all questions up to this one have their verdicts, in that order. */
+  readonly #waiting: { readonly lastId: number; readonly then: (now: number) => void }[] = []
   #lastId = 0
 
   constructor(outbound: Outbound, timeoutMs: number) {
@@ -40,12 +42,32 @@ export class Verdicts {
     const pending = this.#pending.get(id)
     this.#pending.delete(id)
     pending?.settle(refusal, now)
+    this.#wake(now)
+  }
+
+  /** Calls back once everything that was asked so far has its verdict; at once if it has. */
+  afterAsked(then: (now: number) => void, now: number): void {
+    this.#waiting.push({ lastId: this.#lastId, then })
+    this.#wake(now)
+  }
+
+  #wake(now: number): void {
+    const [oldest = Number.POSITIVE_INFINITY] = this.#pending.keys()
+    for (let first = this.#waiting[0]; first !== undefined && first.lastId < oldest; first = this.#waiting[0]) {
+      this.#waiting.shift()
+      first.then(now)
+    }
   }
 
   /** All are equally patient, so the first asked is the first due. */
   nextDeadline(): number | undefined {
     for (const { deadlineAt } of this.#pending.values()) return deadlineAt
     return undefined
+  }
+
+  /** The event loop stood still: a verdict may be waiting unread, or could not even be sought. */
+  extend(ms: number): void {
+    for (const pending of this.#pending.values()) pending.deadlineAt += ms
   }
 
   handleTimeout(now: number): void {

@@ -216,6 +216,17 @@ describe('a node kept out', () => {
     expect(a.view()).toEqual({ a: 'alive', b: 'alive' })
   })
 
+  it.each([true, false])(
+    'a join has ended when the slow hook of whoever joins has judged all it heard of: %s',
+    async (verdict) => {
+      const a = await cluster.start('a')
+      const b = await cluster.start('b', { admitMember: () => new Promise((settle) => setImmediate(settle, verdict)) })
+      const [report] = await b.membership.join([a.membership.address])
+      expect(report?.error).toBe(verdict ? undefined : 'answered, but nobody else is alive there')
+      expect(b.view()).toEqual(verdict ? { a: 'alive', b: 'alive' } : { b: 'alive' })
+    },
+  )
+
   it('by the allow list gets no stream and no packet through', async () => {
     const a = await cluster.start('a', { allow: ['10.0.0.0/8'] })
     const b = await cluster.start('b')

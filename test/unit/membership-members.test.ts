@@ -1,8 +1,13 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
 import { EMPTY_BYTES } from '../../src/bytes.js'
 import { createEntry, type MemberEntry } from '../../src/membership/member.js'
 import { Members } from '../../src/membership/members.js'
 import { randomInt, seededRandom } from '../../src/random.js'
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
 
 function entry(name: string, state: MemberEntry['state'] = 'alive'): MemberEntry {
   const identity = {
@@ -123,4 +128,20 @@ it('the only live member of a large table of dead ones is found each time', () =
   for (let i = 0; i < 100; i++) {
     expect(members.pick(3, ({ state }) => state === 'alive').map(({ name }) => name)).toEqual(['live'])
   }
+})
+
+it('a member that was forgotten, or moved, leaves nothing behind at its address', async () => {
+  const members = new Members(seededRandom(1), 100)
+  const forgotten = Array.from({ length: 50 }, (_, i) => {
+    const gone = entry(`m${i}`)
+    members.add(gone)
+    members.verify(gone, gone)
+    members.adopt(gone, { ...gone, addr: Uint8Array.of(10, 0, 1, i) })
+    members.verify(gone, gone)
+    members.delete(gone.name)
+    return new WeakRef(gone)
+  })
+  await new Promise((resolve) => setImmediate(resolve)) // a WeakRef holds on until the end of the turn
+  collect()
+  expect(forgotten.filter((ref) => ref.deref() !== undefined).length).toBeLessThanOrEqual(1)
 })

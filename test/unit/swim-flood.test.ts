@@ -1,5 +1,6 @@
 /** Forged records in any number: what they may cost, and what not. */
 import { expect, it } from 'vitest'
+import { encodeTags } from '../../src/membership/tags.js'
 import { encodeCompound } from '../../src/membership/wire/compound.js'
 import { encodeMessage } from '../../src/membership/wire/encode.js'
 import { SwimHarness } from '../support/swim-harness.js'
@@ -111,4 +112,60 @@ it('a table of real members turns new names away until one of them is forgotten'
   flood(h, 3)
   expect(h.swim.stats().drops['members-full']).toBe(3)
   expect(h.swim.members()).toHaveLength(5)
+})
+
+it('in a flood what is said of forged names is not passed on', () => {
+  const h = cluster(100)
+  flood(h, 1_000)
+  h.advance(1_000)
+  h.clear()
+  const known = h.swim.members().flatMap(({ name }) => (name.startsWith('phantom') ? [name] : []))
+  for (const name of known.slice(0, 20)) h.receive('x', h.suspect(name, 1, 'y'))
+  for (const name of known.slice(20, 40)) h.receive('x', h.dead(name, 1, 'y'))
+  h.receive('x', h.suspect('d', 1, 'y'))
+  h.advance(1_000)
+  const told = [...h.sent('suspect'), ...h.sent('dead')].filter(({ message }) => message.from === 'y')
+  expect(new Set(told.map(({ message }) => message.node))).toEqual(new Set(['d']))
+})
+
+it('in a flood the dead that are told and tried again are real ones', () => {
+  const h = cluster(100)
+  flood(h, 1_000)
+  for (const { name } of h.swim.members()) if (name.startsWith('phantom')) h.receive('x', h.dead(name, 1, 'y'))
+  h.answering.delete('d')
+  h.receive('a', h.dead('d', 1, 'a'))
+  flood(h, 20, 1_000)
+  h.clear()
+  h.receive('a', h.alive('a', 2)) // news
+  h.advance(2_000)
+  const toPhantoms = h.packets.filter(({ to }) => to.startsWith('10.99.'))
+  expect(toPhantoms.filter(({ messages }) => messages[0]!.type !== 'ping')).toEqual([])
+  h.advance(120_000)
+  expect(new Set(h.exchanges.filter(({ bytes }) => bytes[0] !== 0).map(({ to }) => to.host))).toEqual(
+    new Set([h.address('d').host]),
+  )
+})
+
+it('a member that moved and showed itself there is heeded there in a flood, and its former address is not', () => {
+  const h = cluster(100)
+  h.receive('b', h.dead('a', 1, 'a'), { ...h.alive('moved'), node: 'a', incarnation: 2 })
+  h.receive('moved', { type: 'ping', seqNo: 1, node: 'me', source: { ...h.source('moved'), node: 'a' } })
+  flood(h, 200)
+  h.receive('moved', h.alive('told'))
+  h.receive('a', h.alive('doubted'))
+  flood(h, 2_000, 200)
+  expect([h.state('told'), h.state('doubted')]).toEqual(['alive', undefined])
+})
+
+it('in a flood real members are asked about a rival for our name', () => {
+  const h = new SwimHarness({ config: { pushPullIntervalMs: 1e9, memberMax: 100 }, tags: { _b: '9' } })
+  h.settleWith(...REAL)
+  h.advance(8_000)
+  flood(h, 1_000)
+  h.clear()
+  h.receive('x', h.alive('me', 200, { addr: Uint8Array.of(10, 0, 7, 7), meta: encodeTags({ _b: '1' }) }))
+  h.advance(2_000)
+  const helpers = h.sent('indirectPing').filter(({ message }) => message.node === 'me')
+  expect(helpers.length).toBeGreaterThan(0)
+  expect(helpers.filter(({ to }) => h.nameAt(to) === undefined)).toEqual([])
 })

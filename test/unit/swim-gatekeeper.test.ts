@@ -192,3 +192,27 @@ it('a full table forgets the dead that never showed themselves first, then other
   expect(h.state('proven')).toBe('dead')
   expect(h.swim.members()).toHaveLength(10)
 })
+
+it('a stall extends the time for a verdict', () => {
+  const h = asking({ members: true })
+  h.receive('a', h.alive('a', 3))
+  h.now += 6_000
+  h.swim.handleStall(6_000)
+  h.swim.handleTimeout(h.now)
+  h.judge()
+  expect(h.state('a')).toBe('alive')
+})
+
+it('a join has ended when whoever it brought has been judged', () => {
+  const h = asking({ members: true })
+  const id = h.swim.join(h.address('seed'))
+  h.collect()
+  h.answer(h.exchanges[0]!, join(h, 'seed', 'a'))
+  expect(asked(h)).toEqual(['seed', 'a'])
+  h.receive('b', h.alive('b'))
+  h.judge()
+  expect(h.joined).toEqual([])
+  h.judge('no')
+  expect(h.joined).toEqual([{ id, error: undefined }])
+  expect([h.state('seed'), h.state('a'), h.state('b')]).toEqual(['alive', undefined, undefined])
+})

@@ -84,3 +84,13 @@ it('a stall extends it', () => {
   h.advance(1)
   expect(h.pinged).toHaveLength(1)
 })
+
+it('a node whose ping to itself is lost does not probe itself', () => {
+  const h = quiet('a')
+  h.ping('me', 100)
+  h.clear()
+  h.advance(5_000)
+  expect(h.pinged).toEqual([{ id: expect.any(Number), rttMs: undefined }])
+  expect(h.sent('ping').filter(({ message }) => message.node === 'me')).toEqual([])
+  expect(h.swim.member('me')?.incarnation).toBe(100)
+})

@@ -176,3 +176,34 @@ it('an ack that nobody waits for proves nothing', () => {
   h.receive('x', { type: 'ack', seqNo: 77, payload: EMPTY_BYTES })
   expect(h.swim.member('x')?.udpReachable).toBeUndefined()
 })
+
+it.each(['the detector', 'a user'])(
+  'an ack of a ping by %s proves nothing of an address that its member moved to meanwhile',
+  (by) => {
+    const h = new SwimHarness({ config: { ...QUIET, burstPacketsPerSecond: 0 } })
+    h.settleWith('a', 'b')
+    h.answering.delete('a')
+    if (by === 'a user') h.ping('a', 500)
+    const { message } = by === 'a user' ? h.sent('ping').at(-1)! : h.untilProbeOf('a')
+    h.receive('x', h.dead('a', 1, 'a'), h.alive('a', 2, VICTIM), h.alive('news'))
+    h.clear()
+    h.ack('a', message.seqNo)
+    h.receive('x', ping(1, { ...VICTIM, node: 'a' }))
+    expect(h.packets.filter(({ to }) => to === AT_VICTIM).map(({ messages }) => messages.length)).toEqual([1])
+  },
+)
+
+it('the answer to a join proves the address of whoever names itself first, and of no other name there', () => {
+  const h = new SwimHarness({ config: QUIET })
+  h.swim.join(h.address('seed'))
+  h.collect()
+  const ghost = { ...h.pushNode('seed', 0), name: 'ghost' }
+  const nodes = [h.pushNode('seed', 0), ghost, h.pushNode('a', 0)]
+  h.answer(h.exchanges[0]!, { type: 'pushPull', join: false, nodes, userState: EMPTY_BYTES })
+  const ridesOnAcks = ['seed', 'ghost', 'a'].map((node) => {
+    h.clear()
+    h.receive(node === 'a' ? 'a' : 'seed', ping(1, { ...h.source(node === 'a' ? 'a' : 'seed'), node }))
+    return h.packets[0]!.messages.length > 1
+  })
+  expect(ridesOnAcks).toEqual([true, false, false])
+})

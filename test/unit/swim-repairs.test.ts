@@ -1,6 +1,8 @@
 /** What is sent to those who missed something, so that one lost packet does not wait for the next push/pull. */
 import { describe, expect, it } from 'vitest'
+import { EMPTY_BYTES } from '../../src/bytes.js'
 import { encodeTags } from '../../src/membership/tags.js'
+import type { PushPull, WireState } from '../../src/membership/wire/messages.js'
 import { broadcastOf, newCluster } from '../support/registry-cluster.js'
 import { SwimHarness, TextPayload } from '../support/swim-harness.js'
 
@@ -9,6 +11,24 @@ const QUIET = { pushPullIntervalMs: 1e9, burstPacketsPerSecond: 0 }
 function corrections(h: SwimHarness): string[] {
   return h.sent('alive').map(({ to, message }) => `${h.nameAt(to)}: ${message.node} ${message.incarnation}`)
 }
+
+it.each(['no packet', 'a short packet'])(
+  'an ended name that a push/pull shows alive is told what to exceed, after %s',
+  (before) => {
+    const h = new SwimHarness({ config: QUIET })
+    const list = (state: WireState, incarnation: number): PushPull => {
+      return { type: 'pushPull', join: false, nodes: [h.pushNode('n', state, incarnation)], userState: EMPTY_BYTES }
+    }
+    h.request('b', list(2, 50))
+    if (before !== 'no packet') h.receive('x', { type: 'nack', seqNo: 1 })
+    h.request('b', list(0, 50))
+    expect(h.sent('suspect').map(({ to, message }) => [to, message.node, message.incarnation])).toEqual([
+      [h.at('n'), 'n', 50],
+    ])
+    h.receive('n', h.alive('n', 51))
+    expect(h.state('n')).toBe('alive')
+  },
+)
 
 describe('a stale accusation', () => {
   function accusable(): SwimHarness {

@@ -310,7 +310,9 @@ it('a storm of events is bounded, and what is left of it goes out', () => {
     const payload = encodeSerfIntent({ kind: 'join', time: i + 1, node: 'b' })
     h.swim.handlePacket(Uint8Array.from([8, ...payload]), h.address('a'), h.now)
   }
-  expect(h.swim.stats().queued.userMessages).toBeLessThanOrEqual(1_024)
+  const { userMessages, dropped } = h.swim.stats().queued
+  expect(userMessages).toBeLessThanOrEqual(1_024)
+  expect(dropped).toBeGreaterThan(3_000 - 1_024 - 100)
   h.settle()
   expect(h.swim.stats().queued.userMessages).toBe(0)
 })

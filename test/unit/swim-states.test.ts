@@ -321,3 +321,22 @@ it('an accusation at the end of the number space is dropped; one below it can st
   h.receive('x', h.suspect('me', INCARNATION_MAX - 1, 'x'))
   expect(h.swim.member('me')).toMatchObject({ state: 'alive', incarnation: INCARNATION_MAX })
 })
+
+it('nor does a list that calls a name dead at the end of the number space close it', () => {
+  const h = quiet('a')
+  const nodes = [h.pushNode('new', 2, INCARNATION_MAX)]
+  h.request('a', { type: 'pushPull', join: false, nodes, userState: new Uint8Array() })
+  h.receive('new', h.alive('new', 7))
+  expect(h.state('new')).toBe('alive')
+})
+
+it('a full table forgets a dead name that never showed itself before one that did, however long that is dead', () => {
+  const h = new SwimHarness({ config: { memberMax: 4, pushPullIntervalMs: 1e9 } })
+  h.receive('spoke', h.alive('spoke'), { type: 'ping', seqNo: 1, node: 'me', source: h.source('spoke') })
+  h.receive('x', h.dead('spoke', 1, 'x'))
+  h.advance(10)
+  h.receive('x', h.alive('silent'), h.dead('silent', 1, 'x'), h.alive('b'))
+  h.clear()
+  h.receive('x', h.alive('new'))
+  expect(eventsOf(h)).toEqual(['reap silent', 'join new'])
+})
