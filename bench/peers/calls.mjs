@@ -19,7 +19,10 @@ const PAYLOADS = {
   bulk: () => Buffer.alloc(16_777_216 - 4_096, 7),
 }
 
-/** `connectLocal` resolves to a call of the program's own service, where the peer has such a thing. */
+/**
+ * `connectLocal` resolves to a call of the program's own service, where the peer has such a thing; `local` times each of its
+ * calls, `localRate` counts them.
+ */
 export function runCallPeer({ serve, connect, connectLocal }) {
   let call
   obey({
@@ -29,11 +32,12 @@ export function runCallPeer({ serve, connect, connectLocal }) {
       return { event: 'connected' }
     },
     calls: async ({ what, inFlight, ms, warmupMs }) => {
-      const local = what === 'local'
+      const local = what.startsWith('local')
       const payload = PAYLOADS[local ? 'small' : what]()
       const loop = { call: local ? await connectLocal() : call, payload, burst: local ? LOCAL_BURST : Infinity }
       await check(loop)
-      const run = inFlight === 1 ? runSequential : (timed) => runParallel(timed, inFlight)
+      const isTimed = inFlight === 1 && what !== 'localRate'
+      const run = isTimed ? runSequential : (counted) => runParallel(counted, inFlight)
       await run({ ...loop, ms: warmupMs })
       return { event: 'figures', ...(await run({ ...loop, ms })) }
     },
@@ -86,7 +90,7 @@ function runSequential({ call, payload, burst, ms }) {
 }
 
 /** So many at once, each sent when one returns; only counted, since reading the clock would cost as much as a call. */
-function runParallel({ call, payload, ms }, inFlight) {
+function runParallel({ call, payload, burst, ms }, inFlight) {
   const startedAt = performance.now()
   const endAt = startedAt + ms
   return new Promise((resolve) => {
@@ -94,9 +98,11 @@ function runParallel({ call, payload, ms }, inFlight) {
     let errors = 0
     let open = inFlight
     let stopped = false
+    const next = () => call(payload, resolved, failed)
     const goOn = () => {
       if (((calls + errors) & 63) === 0) stopped = performance.now() >= endAt || errors >= ERRORS_MAX
-      if (!stopped) call(payload, resolved, failed)
+      if (!stopped && calls % burst === 0) setImmediate(next)
+      else if (!stopped) next()
       else if (--open === 0) resolve({ calls, errors, seconds: (performance.now() - startedAt) / 1_000 })
     }
     const resolved = () => {
@@ -107,6 +113,6 @@ function runParallel({ call, payload, ms }, inFlight) {
       errors++
       goOn()
     }
-    for (let i = 0; i < inFlight; i++) call(payload, resolved, failed)
+    for (let i = 0; i < inFlight; i++) next()
   })
 }

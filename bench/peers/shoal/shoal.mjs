@@ -4,6 +4,7 @@ import { runCallPeer } from '../calls.mjs'
 const { createNode } = await import(process.env.SHOAL_BENCH_ENTRY)
 const cluster = process.env.SHOAL_BENCH_CLUSTER
 let caller
+let provided = false
 
 runCallPeer({
   serve: async (count) => {
@@ -25,7 +26,8 @@ runCallPeer({
   },
   connectLocal: async () => {
     const node = caller
-    await node.provide('local', { echo: (value) => value })
+    if (!provided) await node.provide('local', { echo: (value) => value })
+    provided = true
     return (payload, resolved, failed) => {
       node.callCb('local', 'echo', [payload]).then(resolved, failed)
     }

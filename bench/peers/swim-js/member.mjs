@@ -7,8 +7,22 @@ import { machineMs, obey, tell } from '../program.mjs'
 const Swim = createRequire(import.meta.url)('swim')
 /** The options of its README, and the pace of the other peers: a probe a second. */
 const OPTIONS = {
-  readme: { interval: 100, joinTimeout: 1_000, pingTimeout: 20, pingReqTimeout: 60, pingReqGroupSize: 3, suspectTimeout: 60 },
-  second: { interval: 1_000, joinTimeout: 1_000, pingTimeout: 200, pingReqTimeout: 600, pingReqGroupSize: 3, suspectTimeout: 900 },
+  readme: {
+    interval: 100,
+    joinTimeout: 1_000,
+    pingTimeout: 20,
+    pingReqTimeout: 60,
+    pingReqGroupSize: 3,
+    suspectTimeout: 60,
+  },
+  second: {
+    interval: 1_000,
+    joinTimeout: 1_000,
+    pingTimeout: 200,
+    pingReqTimeout: 600,
+    pingReqGroupSize: 3,
+    suspectTimeout: 900,
+  },
 }[process.argv[2]]
 const FAULTY = 2
 let swim
