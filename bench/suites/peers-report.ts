@@ -144,5 +144,9 @@ function number(value: number | undefined): string {
 
 function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-  return [line(head), `|${head.map((_, i) => (i === 0 || head.length === 2 ? '---|' : '---:|')).join('')}`, ...rows.map(line)].join('\n')
+  return [
+    line(head),
+    `|${head.map((_, i) => (i === 0 || head.length === 2 ? '---|' : '---:|')).join('')}`,
+    ...rows.map(line),
+  ].join('\n')
 }
