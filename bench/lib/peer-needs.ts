@@ -43,7 +43,7 @@ export async function prepare({ npm, debian, build }: PeerNeeds, options: Instal
     if (build !== undefined) await prepareBuild(build, options)
     return { ready: true, versions: versions.join(', ') || `Node ${process.version}` }
   } catch (error) {
-    return { ready: false, reason: lastLine(error) }
+    return { ready: false, reason: reasonOf(error) }
   }
 }
 
@@ -96,8 +96,9 @@ async function prepareBuild(build: NonNullable<PeerNeeds['build']>, { say }: Ins
   await run(build.command, build.args, { cwd: PEERS_FOLDER, env, timeout: INSTALL_TIMEOUT_MS })
 }
 
-function lastLine(error: unknown): string {
-  const { stderr, message } = error as Error & { readonly stderr?: string }
-  const told = stderr?.trim().split('\n').at(-1) ?? ''
-  return told === '' ? message : `${message.split('\n')[0]}: ${told}`
+/** One line, without the path of a log that nobody but this machine has. */
+function reasonOf(error: unknown): string {
+  const { stderr = '', message } = error as Error & { readonly stderr?: string }
+  const told = stderr.split('\n').filter((line) => line.trim() !== '' && !line.includes('complete log'))
+  return [message.split('\n')[0], ...told.slice(0, 2)].join('; ').replaceAll('|', '/')
 }

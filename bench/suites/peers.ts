@@ -203,7 +203,7 @@ async function readyPeers<P extends { readonly name: string; readonly product: s
   const ready: P[] = []
   for (const peer of all) {
     if (!isWanted(peer)) {
-      readiness.set(peer.product, { ready: false, reason: 'not asked for' })
+      if (!readiness.has(peer.product)) readiness.set(peer.product, { ready: false, reason: 'not asked for' })
       continue
     }
     const say = (line: string): void => void process.stderr.write(`${peer.name}: ${line}\n`)
