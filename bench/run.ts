@@ -19,6 +19,7 @@ import { figure, renderTable } from './lib/table.js'
 import { type CallsOptions, callSteps, runCalls } from './scenarios/calls.js'
 import { type ConvergenceOptions, convergenceSteps, runConvergence } from './scenarios/convergence.js'
 import { type LifeguardOptions, runLifeguardSuite } from './suites/lifeguard.js'
+import { benchPeers } from './suites/peers.js'
 import { type RegistrySuiteResult, runRegistrySuite } from './suites/registry.js'
 import { runSimSuite, type SimSuiteOptions } from './suites/sim.js'
 
@@ -56,6 +57,8 @@ const USAGE = `npm run bench -- [suite ...] [options]
   --sub 96      lifeguard: 96 combinations of blocks instead of 24
   --full        lifeguard: the paper's whole grid, 4,320 runs for each detector
   --jobs N      lifeguard: processes (default one for each core)
+
+npm run bench -- peers [options]: beside others in the same run; 'peers --help' tells its options
 `
 
 function parseOptions(): BenchOptions {
@@ -200,6 +203,8 @@ function printResults({ environment, options, convergence, calls, registry, simu
 }
 
 async function main(): Promise<void> {
+  const [first, ...others] = process.argv.slice(2)
+  if (first === 'peers' || first === '--peers') return benchPeers(others)
   const options = parseOptions()
   const program = await buildProgram('worker')
   try {

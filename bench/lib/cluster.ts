@@ -15,19 +15,19 @@ const ANSWER_TIMEOUT_MS = 60_000
 type Kind = Report['kind']
 type ReportOf<K extends Kind> = Extract<Report, { readonly kind: K }>
 
-/** The worker as one file, so that a process starts in the time that Node needs and no more. */
+/** A worker, or the library for programs without a build: one file, which starts in the time that Node needs. */
 export interface WorkerProgram {
   readonly file: string
   readonly remove: () => Promise<void>
 }
 
-export async function buildProgram(entry: 'worker' | 'sim-worker'): Promise<WorkerProgram> {
+export async function buildProgram(entry: 'worker' | 'sim-worker' | 'library'): Promise<WorkerProgram> {
   const folder = await mkdtemp(join(tmpdir(), 'shoal-bench-'))
   const root = resolve(import.meta.dirname, '../..')
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
   await build({
     config: false,
-    entry: { [entry]: join(root, `bench/${entry}.ts`) },
+    entry: { [entry]: join(root, entry === 'library' ? 'src/index.ts' : `bench/${entry}.ts`) },
     outDir: folder,
     format: ['esm'],
     outExtension: () => ({ js: '.mjs' }),
