@@ -43,6 +43,7 @@ import type { RpcOptions, RpcStats } from './rpc-options.js'
 import { RpcServer } from './server.js'
 import type { Stream } from './stream-method.js'
 import { type AnyApi, type ApiStub, type ContractStub, makeStub, type StubInvoke, type StubOptions } from './stub.js'
+import { tracedDispatcher } from './tracing.js'
 
 /** So long callers may take to hear that this node goes, and to end their side of the connection. */
 const CLOSE_GRACE_MS = 100
@@ -85,8 +86,9 @@ export class Rpc {
     // Sockets of another world have no TLS; keys from the environment protect gossip alone there.
     this.#security = sockets === undefined ? securityOf(options) : undefined
     const security = this.#security
+    const dispatcher = tracedDispatcher(this.#handlers)
     this.#local = new LocalAttempt({
-      dispatcher: this.#handlers,
+      dispatcher,
       node,
       address: () => this.#address,
       passing: options.local ?? 'reference',
@@ -111,7 +113,7 @@ export class Rpc {
     })
     this.#server = new RpcServer({
       identity: this.#identity,
-      dispatcher: this.#handlers,
+      dispatcher,
       limits,
       budget,
       security,
@@ -119,10 +121,12 @@ export class Rpc {
       clock,
       sockets,
     })
-    const attempt: Attempt = (candidate, request) =>
-      candidate.local && request.forceRemote !== true
+    const attempt: Attempt = (candidate, request) => {
+      request.trace?.tried(candidate.node)
+      return candidate.local && request.forceRemote !== true
         ? this.#local.attempt(candidate, request)
         : this.#peers.attempt(candidate, request)
+    }
     this.#outgoing = useOutgoing.length === 0 ? undefined : new OutgoingLayers({ layers: [...useOutgoing], now, clock })
     const parts = {
       attempt,
