@@ -23,6 +23,7 @@ import { Caller, type NodeResult, promised } from './caller.js'
 import { CertificateSecurity, type RpcTlsOptions } from './certificate-security.js'
 import type { ChannelSecurity } from './channel-security.js'
 import { Circuits } from './circuits.js'
+import { resolveCodec } from './codec-choice.js'
 import { type Contract, isContract } from './contract.js'
 import { runInCall } from './current-call.js'
 import { CALL_TIMEOUT_MS, REMOTE_TIMEOUT_MS, TIMEOUT_MS_MAX } from './deadline.js'
@@ -86,22 +87,26 @@ export class Rpc {
     // Sockets of another world have no TLS; keys from the environment protect gossip alone there.
     this.#security = sockets === undefined ? securityOf(options) : undefined
     const security = this.#security
+    const { receivedBytesNodeMax, frameBytesMax } = resolveRpcLimits(limits)
+    const codec = resolveCodec(options.codec, { payloadBytesMax: frameBytesMax })
     const dispatcher = tracedDispatcher(this.#handlers)
     this.#local = new LocalAttempt({
       dispatcher,
       node,
       address: () => this.#address,
       passing: options.local ?? 'reference',
+      codec,
       now,
       clock,
     })
-    const budget = new ByteBudget(resolveRpcLimits(limits).receivedBytesNodeMax)
+    const budget = new ByteBudget(receivedBytesNodeMax)
     this.#circuits = new Circuits()
     this.#budget = new RetryBudget(now())
     this.#peers = new Peers({
       identity: this.#identity,
       random: options.random ?? random,
       limits,
+      codec,
       budget,
       clock,
       dial: dialOf(security, sockets),
@@ -115,6 +120,7 @@ export class Rpc {
       identity: this.#identity,
       dispatcher,
       limits,
+      codec,
       budget,
       security,
       onFault,
