@@ -12,8 +12,5 @@ const shared = { entry, target: 'node20', platform: 'node', sourcemap: true, spl
 // What a node runs on is no option of users.
 const dts = { entry, compilerOptions: { ignoreDeprecations: '6.0', stripInternal: true } }
 
-const config: Options[] = [
-  { ...shared, format: 'esm', dts },
-  { ...shared, format: 'cjs', dts },
-]
+const config: Options = { ...shared, format: ['esm', 'cjs'], dts }
 export default config

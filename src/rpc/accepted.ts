@@ -22,6 +22,8 @@ export interface AcceptedOptions {
   readonly now: () => number
   /** The same without the stalls of this process: what the other side is judged by. */
   readonly steadyNow: () => number
+  /** Something has a deadline now, or waits for the caller: it should be swept often until it says otherwise. */
+  readonly onBusy: () => void
   readonly onClosed: (connection: Accepted) => void
 }
 
@@ -63,7 +65,10 @@ export class Accepted implements LinkHandler {
         link: this.#link,
         flusher: options.flusher,
         isOver: () => this.#closed || this.#cutAt !== undefined,
-        onFlushed: (unsent) => this.#throttle(unsent),
+        onFlushed: (unsent) => {
+          if (unsent > 0) options.onBusy()
+          this.#throttle(unsent)
+        },
         onDrained: (unsent) => this.#throttle(unsent),
       },
       steadyAt,
@@ -115,13 +120,15 @@ export class Accepted implements LinkHandler {
     this.#link.destroy()
   }
 
-  sweep(now: number): void {
-    if (this.#closed) return
+  /** Ends what is over by now. Returns whether there is something to look at again soon. */
+  sweep(now: number): boolean {
+    if (this.#closed) return false
     const steadyAt = this.#options.steadyNow()
     this.#session.sweep(now)
     if (this.isAnonymous && steadyAt >= this.#helloDeadlineAt) this.#cut('hello-timeout')
     else if (this.#cutAt !== undefined && now >= this.#cutAt) this.#link.destroy()
     else if (this.#writer.isStalled(steadyAt, this.#options.limits.stallMs)) this.#cut('caller-stalled')
+    return this.#isWaiting() || this.#writer.unsentBytes() > 0
   }
 
   flush(): void {
@@ -140,6 +147,7 @@ export class Accepted implements LinkHandler {
       this.#cutAt = now() + CLOSE_MS
       this.#link.end()
     }
+    if (this.#isWaiting()) this.#options.onBusy()
   }
 
   handleDrain(): void {
@@ -152,6 +160,10 @@ export class Accepted implements LinkHandler {
     if (this.isAnonymous && !this.#isCut) this.#options.session.counters.add('closed-before-hello')
     this.#session.callerLost()
     this.#options.onClosed(this)
+  }
+
+  #isWaiting(): boolean {
+    return this.isAnonymous || this.#cutAt !== undefined || this.runningCount > 0
   }
 
   #wrote(): void {

@@ -4,7 +4,7 @@
  * whether another one is, is decided elsewhere.
  */
 import { tryParseHostPort } from '../address.js'
-import { type Clock, systemClock, type Timer } from '../clock.js'
+import { type Clock, systemClock } from '../clock.js'
 import { RpcError } from '../errors.js'
 import type { Random } from '../random.js'
 import { AbortWatch } from './abort-watch.js'
@@ -73,7 +73,6 @@ export class Peers implements CallOwner {
   /** The same by node. */
   readonly #pending = new Map<string, number>()
   readonly #sweeper: Sweeper
-  #housekeepingTimer: Timer | undefined
   #closing: Promise<void> | undefined
   #onAllClosed: (() => void) | undefined
 
@@ -81,7 +80,12 @@ export class Peers implements CallOwner {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#flusher = new Flusher(this.#clock)
-    this.#sweeper = new Sweeper({ everyMs: SWEEP_MS, clock: this.#clock, sweep: () => this.#sweep() })
+    this.#sweeper = new Sweeper({
+      everyMs: SWEEP_MS,
+      restMs: HOUSEKEEPING_MS,
+      clock: this.#clock,
+      sweep: () => this.#sweep(),
+    })
     this.#limits = resolveRpcLimits(options.limits)
     this.#budget = options.budget ?? new ByteBudget(this.#limits.receivedBytesNodeMax)
     this.#codec = options.codec ?? new PlainCodec({ payloadBytesMax: this.#limits.frameBytesMax })
@@ -105,13 +109,13 @@ export class Peers implements CallOwner {
   /** Membership calls the node dead: its connections are pinged, and ended after a second of silence. */
   probe(node: string): void {
     for (const peer of this.#all()) if (peer.target.node === node) peer.probe()
-    this.#keepSweeping()
+    this.#sweepOften()
   }
 
   /** New calls open connections of their own; what runs on the present ones goes on to its end. */
   renewConnections(): void {
     for (const peer of this.#peers.values()) peer.retire()
-    this.#keepSweeping()
+    this.#sweepOften()
   }
 
   stats(): PeersStats {
@@ -128,7 +132,6 @@ export class Peers implements CallOwner {
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
       this.#sweeper.stop()
-      this.#clock.clearTimer(this.#housekeepingTimer)
       const cut = this.#clock.setTimeout(() => {
         for (const peer of this.#all()) peer.destroy()
       }, CLOSE_MS)
@@ -169,7 +172,7 @@ export class Peers implements CallOwner {
       if (payload === undefined || peer === undefined) return
       peer.send(call, payload, now)
       if (request.signal !== undefined && !call.isSettled) this.#aborts.add(request.signal, call)
-      if (!this.#sweeper.isRunning) this.#keepSweeping()
+      this.#sweepOften()
     }
   }
 
@@ -269,16 +272,8 @@ export class Peers implements CallOwner {
     return [...this.#peers.values(), ...this.#retired]
   }
 
-  #keepSweeping(): void {
-    if (this.#closing !== undefined) return
-    this.#sweeper.start()
-    this.#housekeepingTimer ??= this.#keepHouse()
-  }
-
-  #keepHouse(): Timer {
-    const timer = this.#clock.setInterval(this.#sweeper.sweepSoon, HOUSEKEEPING_MS)
-    timer.unref()
-    return timer
+  #sweepOften(): void {
+    if (this.#closing === undefined) this.#sweeper.start()
   }
 
   #sweep(): void {
@@ -289,14 +284,9 @@ export class Peers implements CallOwner {
       if (peer.sweep(now)) busy = true
       if (peer.isForgettable(now)) this.#forget(peer)
     }
-    if (busy) {
-      this.#keepSweeping()
-      return
-    }
-    this.#sweeper.stop()
-    if (this.#peers.size > 0 || this.#retired.size > 0) return
-    this.#clock.clearTimer(this.#housekeepingTimer)
-    this.#housekeepingTimer = undefined
+    if (busy) this.#sweeper.start()
+    else if (this.#peers.size > 0 || this.#retired.size > 0) this.#sweeper.rest()
+    else this.#sweeper.stop()
   }
 
   #forget(peer: Peer): void {

@@ -4,7 +4,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { formatHostPort, type HostPort } from '../address.js'
-import { type Clock, systemClock, type Timer } from '../clock.js'
+import { type Clock, systemClock } from '../clock.js'
 import { ShoalError } from '../errors.js'
 import type { Sockets } from '../runtime.js'
 import { Accepted, type AcceptedStats } from './accepted.js'
@@ -15,7 +15,7 @@ import type { ChannelSecurity } from './channel-security.js'
 import { Counters } from './counters.js'
 import { Flusher } from './flusher.js'
 import type { RpcIdentity } from './hello.js'
-import { type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
+import { HOUSEKEEPING_MS, type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
 import type { PayloadCodec } from './payload-codec.js'
 import { PlainCodec } from './plain-codec.js'
 import { Refusals } from './refusals.js'
@@ -79,7 +79,12 @@ export class RpcServer {
       now: this.#clock.monotonicMs,
       onFault: options.onFault,
     })
-    this.#sweeper = new Sweeper({ everyMs: SWEEP_MS, clock: this.#clock, sweep: () => this.#sweep() })
+    this.#sweeper = new Sweeper({
+      everyMs: SWEEP_MS,
+      restMs: HOUSEKEEPING_MS,
+      clock: this.#clock,
+      sweep: () => this.#sweep(),
+    })
     this.#acceptor = options.security === undefined ? undefined : this.#acceptorFor(options.security)
     const accept = (socket: Socket): void => this.#accept(socket)
     this.#server =
@@ -203,6 +208,7 @@ export class RpcServer {
       limits: this.#limits,
       now: this.#clock.monotonicMs,
       steadyNow: () => this.#sweeper.steadyNow(),
+      onBusy: () => this.#sweeper.start(),
       onClosed: (closed) => this.#connectionClosed(closed),
       onRefused: (refusal, address) => this.#refusals.tell(refusal, address),
       session: {
@@ -230,18 +236,17 @@ export class RpcServer {
   #connectionClosed(connection: Accepted): void {
     this.#connections.delete(connection)
     if (this.#connections.size > 0) return
-    this.#restIfAlone()
+    if ((this.#acceptor?.size ?? 0) === 0) this.#sweeper.stop()
     this.#onClosed?.()
-  }
-
-  #restIfAlone(): void {
-    if (this.#connections.size + (this.#acceptor?.size ?? 0) === 0) this.#sweeper.stop()
   }
 
   #sweep(): void {
     const now = this.#clock.monotonicMs()
     this.#acceptor?.sweep()
-    for (const connection of this.#connections) connection.sweep(now)
-    this.#restIfAlone()
+    let busy = (this.#acceptor?.size ?? 0) > 0
+    for (const connection of this.#connections) if (connection.sweep(now)) busy = true
+    if (busy) this.#sweeper.start()
+    else if (this.#connections.size > 0) this.#sweeper.rest()
+    else this.#sweeper.stop()
   }
 }

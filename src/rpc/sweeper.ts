@@ -11,15 +11,19 @@ const STALL_MS = 50
 const TURNS_MAX = 16
 
 export interface SweeperOptions {
+  /** Between sweeps while something has a deadline. */
   readonly everyMs: number
+  /** Between sweeps at rest: what only ages is looked at seldom, however many connections there are. */
+  readonly restMs: number
   readonly clock: Clock
   readonly sweep: () => void
 }
 
 export class Sweeper {
   readonly #options: SweeperOptions
+  #pace: 'stopped' | 'resting' | 'running' = 'stopped'
   #timer: Timer | undefined
-  /** The last time that this process was seen to be at work; `undefined` while nobody looks. */
+  /** The last time that this process was seen to be at work; `undefined` unless it runs. */
   #seenAt: number | undefined
   #stalledMs = 0
   #turns = 0
@@ -30,20 +34,26 @@ export class Sweeper {
   }
 
   get isRunning(): boolean {
-    return this.#timer !== undefined
+    return this.#pace === 'running'
   }
 
   start(): void {
-    if (this.#timer !== undefined) return
+    if (this.#pace === 'running') return
     this.#seenAt = this.#options.clock.monotonicMs()
-    this.#timer = this.#options.clock.setInterval(this.sweepSoon, this.#options.everyMs)
-    this.#timer.unref()
+    this.#keep('running', this.#options.everyMs)
+  }
+
+  rest(): void {
+    if (this.#pace === 'resting') return
+    this.#seenAt = undefined
+    this.#keep('resting', this.#options.restMs)
   }
 
   stop(): void {
     this.#options.clock.clearTimer(this.#timer)
     this.#timer = undefined
     this.#seenAt = undefined
+    this.#pace = 'stopped'
   }
 
   /** Monotonic ms in which a peer could be heard. For instants of connections, never for those of calls. */
@@ -59,6 +69,13 @@ export class Sweeper {
     this.#isDue = true
     this.#turns = 0
     this.#options.clock.setImmediate(this.#turn)
+  }
+
+  #keep(pace: 'resting' | 'running', everyMs: number): void {
+    this.#options.clock.clearTimer(this.#timer)
+    this.#pace = pace
+    this.#timer = this.#options.clock.setInterval(this.sweepSoon, everyMs)
+    this.#timer.unref()
   }
 
   readonly #turn = (): void => {

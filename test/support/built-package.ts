@@ -40,10 +40,7 @@ export class BuiltPackage {
     await mkdir(home, { recursive: true })
     await copyFile(join(root, 'package.json'), join(home, 'package.json'))
     await symlink(join(root, 'node_modules'), join(home, 'node_modules'))
-    for (const options of config) {
-      const outDir = join(home, 'dist')
-      await build({ ...options, config: false, outDir, dts: false, sourcemap: false, silent: true, clean: false })
-    }
+    await build({ ...config, config: false, outDir: join(home, 'dist'), dts: false, sourcemap: false, silent: true })
     return new BuiltPackage(folder)
   }
 
