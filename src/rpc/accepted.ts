@@ -86,7 +86,7 @@ export class Accepted implements LinkHandler {
   }
 
   get isAnonymous(): boolean {
-    return this.#session.state === 'hello'
+    return this.#session.state === 'hello' && !this.#isCut
   }
 
   /** The key that it was made with. */
@@ -118,6 +118,11 @@ export class Accepted implements LinkHandler {
 
   destroy(): void {
     this.#link.destroy()
+  }
+
+  /** Others need its place. */
+  giveWay(): void {
+    this.#cut('too-many-connections')
   }
 
   /** Ends what is over by now. Returns whether there is something to look at again soon. */
@@ -157,7 +162,7 @@ export class Accepted implements LinkHandler {
   handleClose(_error: LinkError | undefined): void {
     if (this.#closed) return
     this.#closed = true
-    if (this.isAnonymous && !this.#isCut) this.#options.session.counters.add('closed-before-hello')
+    if (this.isAnonymous) this.#options.session.counters.add('closed-before-hello')
     this.#session.callerLost()
     this.#options.onClosed(this)
   }

@@ -64,9 +64,9 @@ export class CallSession implements FrameSink {
   constructor(options: CallSessionOptions) {
     this.#options = options
     this.#outbox = options.outbox
-    this.#reader = new FrameReader(this, HELLO_BYTES_MAX)
     this.#pending = new PendingCalls(options.callsMax)
     const { outbox, codec, counters, frameBytesMax, budget = new ByteBudget(Number.POSITIVE_INFINITY) } = options
+    this.#reader = new FrameReader(this, HELLO_BYTES_MAX, budget)
     this.#reassembly = new Reassembly({ frameBytesMax, budget })
     this.#streams = new CallStreamsOut({
       table: { outbox, codec, counters, budget, onWritten: options.onWritten ?? (() => {}) },
@@ -162,6 +162,7 @@ export class CallSession implements FrameSink {
       this.#streams.close(call.id)
     }
     this.#casts = []
+    this.#reader.clear()
     this.#reassembly.clear()
   }
 

@@ -175,7 +175,7 @@ export class RpcServer {
   }
 
   #accept(socket: Socket): void {
-    if (this.#closing !== undefined || !this.#hasRoom()) {
+    if (this.#closing !== undefined || !this.#makeRoom()) {
       this.#counters.add('too-many-connections')
       // An error of a socket that nobody uses has nobody to tell.
       socket.on('error', () => {})
@@ -224,13 +224,31 @@ export class RpcServer {
     if (this.#closing !== undefined) connection.destroy()
   }
 
-  #hasRoom(): boolean {
-    let anonymous = this.#acceptor?.size ?? 0
-    const total = this.#connections.size + anonymous
-    if (total >= this.#limits.incomingConnectionsMax) return false
-    if (total < this.#limits.anonymousConnectionsMax) return true
-    for (const connection of this.#connections) if (connection.isAnonymous) anonymous++
-    return anonymous < this.#limits.anonymousConnectionsMax
+  /**
+   * At a bound the stranger that has said nothing for longest goes: a caller needs moments for its hello, and a few silent
+   * connections would keep all others out.
+   */
+  #makeRoom(): boolean {
+    const handshakes = this.#acceptor?.size ?? 0
+    const total = this.#connections.size + handshakes
+    const { incomingConnectionsMax, anonymousConnectionsMax } = this.#limits
+    if (total < Math.min(incomingConnectionsMax, anonymousConnectionsMax)) return true
+    let strangers = handshakes
+    let oldest: Accepted | undefined
+    for (const connection of this.#connections) {
+      if (!connection.isAnonymous) continue
+      strangers++
+      oldest ??= connection
+    }
+    if (strangers < anonymousConnectionsMax && total < incomingConnectionsMax) return true
+    if (this.#acceptor?.cutOldest() === true) {
+      this.#counters.add('too-many-connections')
+      return true
+    }
+    if (oldest === undefined) return false
+    this.#connections.delete(oldest)
+    oldest.giveWay()
+    return true
   }
 
   #connectionClosed(connection: Accepted): void {

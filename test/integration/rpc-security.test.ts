@@ -101,6 +101,20 @@ describe.each([
     expect(callee.server.stats().connections).toEqual([])
   })
 
+  it('a new caller gets in although strangers that do not begin have taken all places', async () => {
+    const callee = await testbed.callee({ anonymousConnectionsMax: 3 }, 'callee', ofCallee())
+    const sockets = Array.from({ length: 3 }, () =>
+      connect(portOf(callee), '127.0.0.1')
+        .on('error', () => {})
+        .resume(),
+    )
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')))
+    const { peers } = testbed.caller({}, { security: ofCaller() })
+    expect(await peers.attempt(callee.candidate, request('echo', [1]))).toEqual([1])
+    expect(callee.server.stats().drops).toEqual({ 'too-many-connections': 1 })
+    for (const socket of sockets) socket.destroy()
+  })
+
   it('who only looks whether the port is open is counted, and no trouble', async () => {
     const callee = await testbed.callee({}, 'callee', ofCallee())
     connect(portOf(callee), '127.0.0.1').end()

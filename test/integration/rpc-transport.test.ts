@@ -9,6 +9,7 @@ import { MsgpackCodec } from '../../src/rpc/payload-codec.js'
 import type { Peers } from '../../src/rpc/peers.js'
 import { RpcServer } from '../../src/rpc/server.js'
 import { failureOf, RpcTestbed, request } from '../support/rpc-transport.js'
+import { until } from '../support/until.js'
 
 const testbed = new RpcTestbed()
 afterEach(() => testbed.close())
@@ -466,6 +467,39 @@ describe('a callee among strangers', () => {
       await new Promise((resolve) => setImmediate(resolve))
     expect(server.stats().connections).toHaveLength(3)
     for (const socket of sockets) socket.destroy()
+  })
+
+  it('lets a new caller in although silent strangers have taken all places, and closes the oldest of them', async () => {
+    const { candidate, server } = await testbed.callee({ anonymousConnectionsMax: 3 })
+    const sockets: Socket[] = []
+    for (let i = 0; i < 3; i++) {
+      const socket = connect(Number(candidate.address.split(':')[1]), '127.0.0.1')
+      sockets.push(socket.on('error', () => {}).resume())
+      await until('it is in', () => server.stats().connections.length === i + 1)
+    }
+    const { peers } = testbed.caller()
+    expect(await peers.attempt(candidate, request('echo', [1]))).toEqual([1])
+    await until('the oldest is out', () => sockets[0]?.destroyed === true)
+    expect(sockets.map(({ destroyed }) => destroyed)).toEqual([true, false, false])
+    expect(server.stats().drops).toEqual({ 'too-many-connections': 1 })
+    for (const socket of sockets) socket.destroy()
+  })
+
+  it('keeps its callers at the bound of all connections, and takes a stranger’s place for a new one', async () => {
+    const { candidate, server } = await testbed.callee({ incomingConnectionsMax: 2 })
+    const [first, second, third] = ['first', 'second', 'third'].map((node) => testbed.caller({}, { node }).peers)
+    expect(await first!.attempt(candidate, request('echo', [1]))).toEqual([1])
+    const stranger = connect(Number(candidate.address.split(':')[1]), '127.0.0.1')
+      .on('error', () => {})
+      .resume()
+    await until('it is in', () => server.stats().connections.length === 2)
+    expect(await second!.attempt(candidate, request('echo', [2]))).toEqual([2])
+    await until('the stranger is out', () => stranger.destroyed)
+    expect((await failureOf(third!.attempt(candidate, request('echo', [3])))).slice(0, 2)).toEqual([
+      'UNREACHABLE',
+      'no',
+    ])
+    expect(await first!.attempt(candidate, request('echo', [4]))).toEqual([4])
   })
 
   it('stops reading from a caller that does not read, and cuts it in the end', async () => {

@@ -236,6 +236,9 @@ describe('a long request', () => {
     pair.start()
     for (let i = 0; i < 6; i++) pair.deliver()
     expect(pair.arrived.map(({ call }) => call.args[0])).toEqual([1, 1, expect.any(Uint8Array)])
+    // The buffer is given back when no other long message came for a while.
+    pair.callee.sweep(0)
+    pair.callee.sweep(10_000)
     expect([pair.callee.state, pair.calleeBudget.taken]).toEqual(['serving', 0])
   })
 
