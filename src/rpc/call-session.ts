@@ -131,6 +131,8 @@ export class CallSession implements FrameSink {
     const casts = this.#casts
     this.#casts = []
     for (const cast of casts) {
+      // One that was given up is not sent any more.
+      if (cast.isSettled) continue
       if (cast.message?.isSent === false) this.#casts.push(cast)
       else if (this.#pending.take(cast.id) === cast) cast.succeed(undefined)
     }

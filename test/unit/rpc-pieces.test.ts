@@ -134,6 +134,22 @@ describe('a queue of long messages', () => {
   })
 })
 
+describe('a queue to a peer that reads no pieces', () => {
+  it('lets a message go that is longer than a piece: it cannot be cut', () => {
+    const queue = new BulkQueue()
+    queue.push(7, 1, [filled(3 * PIECE_BYTES)])
+    queue.push(7, 2, [filled(10)])
+    const written: number[] = []
+    let asked = 0
+    const hasRoom = (): boolean => {
+      if (++asked > 100) throw new Error('it asks for ever')
+      return true
+    }
+    queue.take(hasRoom, (_message, piece) => written.push(piece.length))
+    expect([written, queue.isEmpty, queue.bytes]).toEqual([[3 * PIECE_BYTES, 10], true, 0])
+  })
+})
+
 describe('pieces that come', () => {
   const reassembly = (frameBytesMax = 1_000_000, bytesMax = 10_000_000) => {
     const budget = new ByteBudget(bytesMax)
