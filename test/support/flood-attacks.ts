@@ -44,24 +44,7 @@ export class FloodAttacks {
   constructor(target: Target, random: Random) {
     this.#target = target
     this.#random = random
-    this.#hello = rawFrame(
-      FrameKind.hello,
-      0,
-      bodyOf((writer) =>
-        encodeHello(writer, {
-          cluster: target.cluster,
-          node: 'flooder',
-          bootId: 'f',
-          protocolMin: 1,
-          protocolMax: 1,
-          features: 3,
-          frameBytesMax: FRAME_BYTES_MAX,
-          codec: 'msgpack',
-          expectedNode: target.node,
-          expectedBootId: '',
-        }),
-      ),
-    )
+    this.#hello = helloOf(target, 3)
   }
 
   /** One of each, with other random parts each time. */
@@ -133,6 +116,13 @@ export class FloodAttacks {
         this.#repeated(50, (id) => this.#stream(id)),
         { isDeaf: true, stays: true },
       ),
+      {
+        name: 'streams of long items to one that reads no pieces, deaf',
+        parts: [concatBytes([helloOf(this.#target, 0), ...this.#repeated(5, (id) => this.#stream(id, 'vast'))])],
+        frames: 5,
+        stays: true,
+        isDeaf: true,
+      },
       this.#said('a method number that was not named', [this.#numbered()]),
     ]
   }
@@ -162,8 +152,8 @@ export class FloodAttacks {
     return this.#asked(id, method, payload, {})
   }
 
-  #stream(id: number): Uint8Array {
-    return this.#asked(id, 'endless', EMPTY_ARGS, { stream: { items: 1_000, bytes: 1_000_000 } })
+  #stream(id: number, method = 'endless'): Uint8Array {
+    return this.#asked(id, method, EMPTY_ARGS, { stream: { items: 1_000, bytes: 1_000_000 } })
   }
 
   #input(id: number): Uint8Array {
@@ -189,6 +179,27 @@ export class FloodAttacks {
     const head = { cast: false, ttlMs: 30_000, methodId: 0xffff, names, headers: NO_HEADERS, ...streams }
     return rawFrame(FrameKind.request, id, concatBytes([bodyOf((writer) => encodeRequestHead(writer, head)), payload]))
   }
+}
+
+/** With abilities as bits. */
+function helloOf({ cluster, node }: Target, features: number): Uint8Array {
+  const hello = {
+    cluster,
+    node: 'flooder',
+    bootId: 'f',
+    protocolMin: 1,
+    protocolMax: 1,
+    features,
+    frameBytesMax: FRAME_BYTES_MAX,
+    codec: 'msgpack',
+    expectedNode: node,
+    expectedBootId: '',
+  }
+  return rawFrame(
+    FrameKind.hello,
+    0,
+    bodyOf((writer) => encodeHello(writer, hello)),
+  )
 }
 
 const EMPTY_ARGS = Uint8Array.of(0x90)

@@ -89,13 +89,16 @@ async function listen(): Promise<number> {
   const endless = async function* (): AsyncGenerator<string> {
     for (;;) yield big
   }
+  const vast = async function* (): AsyncGenerator<Uint8Array> {
+    for (;;) yield new Uint8Array(150_000)
+  }
   // Heeds its signal: what an attacker leaves running ends with its connection.
   const hold = (): Promise<never> =>
     new Promise((_, reject) => {
       const signal = currentCall()?.signal
       signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
     })
-  const methods = { echo: (value: unknown) => value, big: () => big, hold, endless }
+  const methods = { echo: (value: unknown) => value, big: () => big, hold, endless, vast }
   rpc.provide(FLOOD.service, { methods, admission: () => 'running' })
   return (await rpc.listen()).port
 }
