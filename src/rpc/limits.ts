@@ -13,6 +13,11 @@ export interface RpcLimits {
    */
   readonly unsentBytesMax: number
   /**
+   * Replies that wait for the callers of a node to read, of all connections: past it the one for which most waits is
+   * closed. Default 512 MiB.
+   */
+  readonly unsentBytesNodeMax: number
+  /**
    * Memory for what a connection sent and nobody has taken yet: messages of which pieces are missing, long frames that
    * have begun, and items of streams. A connection that goes past it is closed. Default 256 MiB.
    */
@@ -64,6 +69,7 @@ export interface RpcLimits {
 const DEFAULTS: RpcLimits = {
   frameBytesMax: FRAME_BYTES_MAX,
   unsentBytesMax: 67_108_864,
+  unsentBytesNodeMax: 536_870_912,
   receivedBytesMax: 268_435_456,
   receivedBytesNodeMax: 536_870_912,
   stallMs: 30_000,

@@ -62,6 +62,8 @@ export class RpcServer {
   readonly #server: Server
   readonly #refusals: Refusals
   readonly #acceptor: SecureAcceptor | undefined
+  /** Of all connections. */
+  #unsentBytes = 0
   #address: HostPort | undefined
   readonly #sweeper: Sweeper
   #closing: Promise<void> | undefined
@@ -209,6 +211,7 @@ export class RpcServer {
       now: this.#clock.monotonicMs,
       steadyNow: () => this.#sweeper.steadyNow(),
       onBusy: () => this.#sweeper.start(),
+      onUnsent: (more) => this.#noteUnsent(more),
       onClosed: (closed) => this.#connectionClosed(closed),
       onRefused: (refusal, address) => this.#refusals.tell(refusal, address),
       session: {
@@ -247,8 +250,18 @@ export class RpcServer {
     }
     if (oldest === undefined) return false
     this.#connections.delete(oldest)
-    oldest.giveWay()
+    oldest.giveWay('too-many-connections')
     return true
+  }
+
+  /** Past the bound the caller goes that leaves most unread. */
+  #noteUnsent(more: number): void {
+    this.#unsentBytes += more
+    if (more < 0 || this.#unsentBytes <= this.#limits.unsentBytesNodeMax) return
+    let slowest: Accepted | undefined
+    for (const connection of this.#connections)
+      if (connection.unsentBytes > (slowest?.unsentBytes ?? 0)) slowest = connection
+    slowest?.giveWay('unsent-replies')
   }
 
   #connectionClosed(connection: Accepted): void {

@@ -519,6 +519,34 @@ describe('a callee among strangers', () => {
   })
 })
 
+describe('a callee whose callers do not read', () => {
+  it('keeps no more for all of them than it may, gives up who leaves most unread, and serves the others', async () => {
+    const { candidate, server } = await testbed.callee({ unsentBytesNodeMax: 12_000_000 })
+    const hello = await recordHello(testbed.caller().peers, testbed)
+    const frame = requestFrame(new Uint8Array(200_000))
+    const deaf = Array.from({ length: 4 }, () => {
+      const socket = connect(Number(candidate.address.split(':')[1]), '127.0.0.1').on('error', () => {})
+      socket.write(hello)
+      for (let i = 0; i < 100; i++) socket.write(frame(i + 1))
+      return socket.pause()
+    })
+    const unsent = (): number => server.stats().connections.reduce((sum, { unsentBytes }) => sum + unsentBytes, 0)
+    const { peers } = testbed.caller({}, { node: 'honest' })
+    let most = 0
+    await until('one was given up', async () => {
+      expect(await peers.attempt(candidate, request('echo', ['still']))).toEqual(['still'])
+      most = Math.max(most, unsent())
+      return (server.stats().drops['unsent-replies'] ?? 0) > 0
+    })
+    await until('the rest stays within the bound', () => unsent() <= 12_000_000)
+    // One that was given up is still listed for a moment; without the bound it would be thrice as much.
+    expect(most).toBeLessThan(24_000_000)
+    expect(await peers.attempt(candidate, request('echo', [1]))).toEqual([1])
+    expect(server.stats().connections.some(({ caller }) => caller.node === 'honest')).toBe(true)
+    for (const socket of deaf) socket.destroy()
+  })
+})
+
 /** The hello that a caller sends to the node `callee`. */
 async function recordHello(peers: Peers, bed: RpcTestbed): Promise<Buffer> {
   let taken: (hello: Buffer) => void = () => {}
