@@ -117,10 +117,10 @@ export class ProvidedServices {
     return health
   }
 
-  /** Delists all of them and refuses new calls; waits for the running ones. True when none is left. */
+  /** The node leaves: delists all of them for good and refuses new calls; waits for the running ones. True when none is left. */
   async drain(timeoutMs: number): Promise<boolean> {
     const all = [...this.#registrations.values()]
-    const drained = await Promise.all(all.map((registration) => registration.drain({ timeout: timeoutMs })))
+    const drained = await Promise.all(all.map((registration) => registration.drainToLeave(timeoutMs)))
     return drained.every((isEmpty) => isEmpty)
   }
 

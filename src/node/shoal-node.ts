@@ -49,6 +49,7 @@ import { NodeKeyring } from './node-keyring.js'
 import type { ResolvedOptions } from './options.js'
 import { ProvidedServices, type ProvideOptions } from './provided-services.js'
 import type { Registration } from './registration.js'
+import { checkTimeLimit } from './time-limit.js'
 
 /** What a node tells its listeners. `fault` is trouble in the background that stopped nothing. */
 export interface NodeEvents {
@@ -320,11 +321,17 @@ export class ShoalNode implements AsyncDisposable {
 
   /**
    * Leaves the cluster: delists all services, lets running calls finish, tells the others, stops the services. Calls can
-   * still be made until `close`, and `join` comes back. A second call before that gives the same promise.
+   * still be made until `close`, and `join` comes back. A second call before that gives the same promise. Rejects
+   * INVALID_ARGUMENT for a `drain` that is no time, changing nothing, and CLOSED.
    */
   leave(options: LeaveOptions = {}): Promise<void> {
-    this.#leaving ??= this.#leave(options.drain ?? DEFAULT_DRAIN_MS)
-    return this.#leaving
+    try {
+      const drainMs = checkTimeLimit('drain', options.drain ?? DEFAULT_DRAIN_MS)
+      this.#leaving ??= this.#leave(drainMs)
+      return this.#leaving
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** Frees everything; calls in flight end with what is known of them. Without `leave` before, others see a crash. */
