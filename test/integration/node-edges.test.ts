@@ -139,6 +139,22 @@ it.each([[[]], ['SIGTERM'], [['SIGTERM', 'sigint']], [['SIGKILL']], [[15]]])(
   },
 )
 
+it('on refuses an event that would never come, and a listener that is none', async () => {
+  const a = await nodes.start('a')
+  expect(() => a.on('error' as never, () => {})).toThrow(/no event 'error'; there are member, service, fault/)
+  expect(() => a.on('fault', undefined as never)).toThrow(/must be a function, got undefined/)
+  a.off('error' as never, () => {})
+})
+
+it('waitForServices refuses what is no list of services', async () => {
+  const a = await nodes.start('a')
+  const wrong = [undefined, 'users', [null], [''], ['users', undefined]] as never[]
+  for (const services of wrong) {
+    const error = await rejection(a.waitForServices(services, { timeout: 0 }))
+    expect(isShoalError(error, 'INVALID_ARGUMENT') && error.message).toContain("such as ['users']")
+  }
+})
+
 it('join refuses what is no list of seeds as INVALID_OPTION', async () => {
   const a = await nodes.start('a')
   for (const seeds of ['localhost', undefined, [42]]) {
