@@ -53,7 +53,7 @@ export async function startNode(given: NodeOptions, runtime: Runtime): Promise<S
   const { host } = await resolveAdvertise(options.advertise, { host: rpcBind.host, port: 1 })
   const keyring = new Keyring(options.keys)
   warnIfExposed(host, options)
-  const emitter = new Emitter<NodeEvents>()
+  const emitter = new Emitter<NodeEvents>(['member', 'service', 'fault'])
   const feed = new ServiceFeed()
   const bootId = makeBootId(clock.wallMs(), random)
   const registry: Registry = createRegistry(options, {

@@ -4,7 +4,7 @@
  * wish is declared by rpc's directory as well: the two modules are strangers.
  */
 import semver from 'semver'
-import { ShoalError, unreachable } from '../errors.js'
+import { RpcError, unreachable } from '../errors.js'
 import { type Random, shuffle } from '../random.js'
 import type { Instance } from './record.js'
 
@@ -63,7 +63,7 @@ export function matches(instance: Instance, { version, where }: SelectionWish): 
   try {
     return where(instance)
   } catch (cause) {
-    throw new ShoalError('INVALID_ARGUMENT', `the filter 'where' failed on ${instance.node}`, { cause })
+    throw new RpcError('INVALID_ARGUMENT', `the filter 'where' failed on ${instance.node}`, { executed: 'no', cause })
   }
 }
 

@@ -72,6 +72,7 @@ export function planCall(spec: CallSpec, now: number, defaultTimeoutMs: number):
     throw new RpcError('CANCELLED', message, { executed: 'no', cause: parent.signal.reason })
   }
   checkFlag('forceRemote', options.forceRemote)
+  checkFlag('idempotent', options.idempotent)
   // What was drawn of a stream among the arguments cannot be sent again.
   const idempotent = input === undefined && (options.idempotent ?? described?.idempotent ?? false)
   if (isStream || input !== undefined) checkStreamed(`${service}.${method}`, options, cast)

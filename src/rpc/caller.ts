@@ -92,7 +92,8 @@ export class Caller {
     const listed = found ?? directory.candidates(service, method, selection)
     const candidates = selection.nodes === undefined ? circuits.arrange(service, listed, now()) : listed
     budget.noteCall()
-    if (hedgeMs === undefined || candidates.length < 2) return this.#failover.run({ candidates, request, idempotent })
+    if (hedgeMs === undefined || candidates.length < 2)
+      return this.#failover.run({ candidates, request, idempotent, selection })
     const mayHedge = (): boolean => budget.tryTake(now())
     return runHedged({ attempt, setTimer, mayHedge, aborts: this.#hedges }, { candidates, request, hedgeMs })
   }

@@ -1,6 +1,6 @@
 /** Which instance a call reaches, over real sockets: by version, filter, key, policy and health. */
 import { afterEach, describe, expect, it } from 'vitest'
-import { defineService, isRpcError, method, type ShoalNode } from '../../src/index.js'
+import { type CallOptions, defineService, isRpcError, method, type ShoalNode } from '../../src/index.js'
 import { createTestNetwork } from '../../src/testing/index.js'
 import { rejection, TestNodes } from '../support/test-nodes.js'
 import { until } from '../support/until.js'
@@ -51,6 +51,22 @@ describe('a call', () => {
     expect(isRpcError(await rejection(a.callCb('who', 'am', [], { version: 'newest' })), 'INVALID_ARGUMENT')).toBe(true)
     const all = await a.callCbAll('who', 'am', [], { version: '>=1.4' })
     expect(all.map(({ node }) => node).sort()).toEqual(['b', 'c'])
+  })
+
+  it('that nobody can take says whether nobody is there or its own wishes left nobody', async () => {
+    const [a] = (await threeOf()) as [ShoalNode]
+    const why = async (service: string, options: CallOptions): Promise<string> => {
+      const error = await rejection(a.callCb(service, 'am', [], options))
+      expect(isRpcError(error, 'NO_INSTANCES') && error.executed).toBe('no')
+      return (error as Error).message
+    }
+    expect(await why('nobody', {})).toMatch(/no running instance of 'nobody' is known.*waitForServices/)
+    expect(await why('who', { version: '^9', where: () => true })).toMatch(
+      /no running instance of 'who' with a version in '\^9' and that 'where' accepts is known.*getInstances/,
+    )
+    expect(await why('who', { nodes: ['ghost', 'phantom'] })).toMatch(/none of the nodes 'ghost', 'phantom'.*members/)
+    expect(await why('who', { nodes: ['b'], version: '^9' })).toMatch(/with a version in '\^9' is known on 'b'/)
+    expect(await why('who', { nodes: [] })).toMatch(/'nodes' is empty/)
   })
 
   it('of a method that only some have goes to those, also past the local instance', async () => {

@@ -36,6 +36,12 @@ describe('options', () => {
     ['a bind that is no text', { cluster: 'x', bind: 7946 }, 'bind', /must be a string, got number/],
     ['a requireSeed that is no flag', { ...base, requireSeed: 'false' }, 'requireSeed', /true or false, got string/],
     ['tags that are nothing', { ...base, tags: null }, 'tags', /object of strings, got null/],
+    ['options that are none', 'lan' as never, 'got string', /there are cluster, name, bind/],
+    ['options that are nothing', null as never, 'got null', /there are cluster, name, bind/],
+    ['rpc options that are none', { ...base, rpc: null }, 'got null', /there are bind, tls, exposeStacks/],
+    ['a health endpoint that is only wished for', { ...base, health: true }, 'got boolean', /there are bind/],
+    ['a cluster that is too long', { ...base, cluster: 'é'.repeat(128) }, '256 bytes', /at most 255.*shorter/],
+    ['a name with half a character', { ...base, name: 'a\ud800' }, '"a\\ud800"', /UTF-8 cannot carry/],
     ['an advertised wildcard', { ...base, advertise: '0.0.0.0' }, "'0.0.0.0'", /no address others can reach/],
   ]
 
