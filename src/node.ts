@@ -120,7 +120,8 @@ export async function startNode(given: NodeOptions, runtime: Runtime): Promise<S
 /** What rpc asks of the cluster, answered by the registry: the two are strangers. */
 function directoryOf(registry: Registry): Directory {
   return {
-    candidates: (service, method, { nodes, ...wish }) => registry.candidates(service, { ...wish, method }, nodes),
+    candidates: (service, method, { nodes, version, where, policy, key, localFirst }) =>
+      registry.candidates(service, { version, where, policy, key, localFirst, method }, nodes),
   }
 }
 

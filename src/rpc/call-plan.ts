@@ -18,6 +18,8 @@ import type { Stream } from './stream-method.js'
 /** A service by name or by contract. */
 export type ServiceRef = string | Contract
 
+const NO_OPTIONS: CallOptions = Object.freeze({})
+
 /** What the user asked for. */
 export interface CallSpec {
   readonly service: ServiceRef
@@ -103,7 +105,7 @@ function methodOf(service: ServiceRef, method: string): Method | Stream | undefi
 }
 
 function checkOptions(options: unknown): CallOptions {
-  if (options === undefined) return {}
+  if (options === undefined) return NO_OPTIONS
   if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options
   throw invalidArgument('the options of a call must be an object, such as { timeout: 1_000 }')
 }

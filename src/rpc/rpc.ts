@@ -189,6 +189,7 @@ export class Rpc {
   callCb(service: ServiceRef, method: string, args: readonly unknown[], options?: CallCbOptions): Promise<unknown> {
     const spec = { service, method, args, options }
     const retry = options?.retry
+    if ((retry === undefined || retry === false) && this.#closing === undefined) return this.#caller.callCb(spec)
     if (retry === undefined || retry === false) return this.#open(() => this.#caller.callCb(spec))
     return this.#retry(spec, retry === true ? {} : retry, CALL_TIMEOUT_MS)
   }
