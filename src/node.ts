@@ -137,10 +137,10 @@ function broadcastRoomFor({ cluster, keys, profile, tuning }: ResolvedOptions): 
 /** What of the options is of interest to calls alone. */
 function callsOf(options: ResolvedOptions): CallOptions {
   const { local, exposeStacks, use, useOutgoing, authorize, rpc } = options
-  return { local, exposeStacks, use, useOutgoing, authorize, tls: rpc?.tls }
+  return { local, exposeStacks, use, useOutgoing, authorize, tls: rpc?.tls, codec: rpc?.codec }
 }
 
-type CallOptions = Pick<RpcOptions, 'local' | 'exposeStacks' | 'use' | 'useOutgoing' | 'authorize' | 'tls'>
+type CallOptions = Pick<RpcOptions, 'local' | 'exposeStacks' | 'use' | 'useOutgoing' | 'authorize' | 'tls' | 'codec'>
 
 function createRegistry(
   options: ResolvedOptions,

@@ -8,7 +8,7 @@ import { utf8Encode } from '../bytes.js'
 import { ShoalError } from '../errors.js'
 import type { AdmissionHooks, DelegateProtocol, GossipKey, Profile, Seeds, SwimConfig } from '../membership/index.js'
 import { type Random, randomInt } from '../random.js'
-import type { Authorize, Middleware, OutgoingMiddleware, RpcTlsOptions } from '../rpc/index.js'
+import type { Authorize, CodecChoice, Middleware, OutgoingMiddleware, RpcTlsOptions } from '../rpc/index.js'
 import { checkOptionTable } from './known-options.js'
 
 export interface NodeOptions extends AdmissionHooks {
@@ -84,6 +84,13 @@ export interface RpcNodeOptions {
   readonly bind?: string
   /** Certificates for calls, in place of `keys`, which then protect gossip alone. */
   readonly tls?: RpcTlsOptions
+  /**
+   * How arguments and results become bytes. `plain`, the default: MessagePack, by a quick way of our own where it can.
+   * `msgpack`: by `@msgpack/msgpack` alone, for comparison or caution; the bytes are the same, and nodes of both speak
+   * with each other. A codec of your own has to be the same on every node, from its start: calls to a node with another
+   * are UNREACHABLE. It has to bound by itself what a peer's bytes can make of memory.
+   */
+  readonly codec?: CodecChoice
   /** Send the stack of a handler's error to its callers. Default false. */
   readonly exposeStacks?: boolean
 }
@@ -138,7 +145,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof NodeOptions>([
   'health',
   'recheckInterval',
 ])
-const RPC_OPTION_NAMES: ReadonlySet<string> = new Set<keyof RpcNodeOptions>(['bind', 'tls', 'exposeStacks'])
+const RPC_OPTION_NAMES: ReadonlySet<string> = new Set<keyof RpcNodeOptions>(['bind', 'tls', 'codec', 'exposeStacks'])
 const HEALTH_OPTION_NAMES: ReadonlySet<string> = new Set<keyof HealthNodeOptions>(['bind'])
 const GOSSIP_PORT = 7_946
 const NAME_BYTES_MAX = 255

@@ -22,6 +22,8 @@ export interface CallRequest {
   readonly stream?: boolean | undefined
   /** The argument that is a stream of the caller; `args` has nothing in its place. */
   readonly input?: InputArgument | undefined
+  /** Of a call that somebody traces: hears of each try. */
+  readonly trace?: { tried(node: string): void } | undefined
 }
 
 /** One try on one instance, local or remote alike. Rejects with an RpcError, always by `deadlineAt`. */

@@ -16,6 +16,7 @@ import { Failover } from './failover.js'
 import { type Hedged, type HedgeParts, runHedged } from './hedge.js'
 import type { OutgoingLayers } from './outgoing-layers.js'
 import type { RetryBudget } from './retry-budget.js'
+import { areCallsTraced, traceCall } from './tracing.js'
 
 /** What one node answered to `callCbAll`. */
 export type NodeResult<Result = unknown> =
@@ -81,10 +82,10 @@ export class Caller {
     })
   }
 
-  /** Makes a call through the middleware of this node, when there is any. */
+  /** Makes a call through the middleware of this node, when there is any, and in the sight of tracers. */
   layered(plan: CallPlan, make: (plan: CallPlan) => Promise<unknown>, all = false): Promise<unknown> {
-    const { outgoing } = this.#options
-    return outgoing === undefined ? make(plan) : outgoing.run({ plan, all, make })
+    if (areCallsTraced()) return traceCall(plan, all, (traced) => this.#throughLayers(traced, make, all))
+    return this.#throughLayers(plan, make, all)
   }
 
   /** A checked request, for one or more passes. Throws as `planCall`. */
@@ -104,6 +105,11 @@ export class Caller {
       return this.#failover.run({ candidates, request, idempotent, selection })
     const mayHedge = (): boolean => budget.tryTake(now())
     return runHedged({ attempt, setTimer, mayHedge, aborts: this.#hedges }, { candidates, request, hedgeMs })
+  }
+
+  #throughLayers(plan: CallPlan, make: (plan: CallPlan) => Promise<unknown>, all: boolean): Promise<unknown> {
+    const { outgoing } = this.#options
+    return outgoing === undefined ? make(plan) : outgoing.run({ plan, all, make })
   }
 
   #all({ request, selection }: CallPlan): Promise<NodeResult[]> {

@@ -20,10 +20,16 @@ export function mergeHeaders(inherited: Headers | undefined, own: unknown): Head
   const entries = Object.entries(own)
   for (const [name, value] of entries) checkHeader(name, value)
   if (entries.length === 0) return base
-  // Without a prototype no name is special, also none that came from a remote caller.
-  const merged = Object.assign(Object.create(null) as Record<string, string>, base, own)
+  const merged = overlaid(base, own as Headers)
   if (tryHeadersBytes(merged) !== undefined) return Object.freeze(merged)
   throw invalidArgument(`${HEADERS_LIMIT}, those of the call that this one is made from included`)
+}
+
+/** The headers with one more, or another in its place; `undefined` when it is none that can be sent. */
+export function tryAddHeader(headers: Headers, name: unknown, value: unknown): Headers | undefined {
+  if (typeof value !== 'string' || headerNameProblem(name) !== undefined) return undefined
+  const merged = overlaid(headers, { [name as string]: value })
+  return tryHeadersBytes(merged) === undefined ? undefined : Object.freeze(merged)
 }
 
 /** Their bytes on the wire; `undefined` when they are too many, too long, or no strings. */
@@ -49,8 +55,26 @@ export function utf8Length(text: string): number {
   return bytes
 }
 
+/** Without a prototype no name is special, also none that came from a remote caller. */
+function overlaid(base: Headers | undefined, own: Headers): Record<string, string> {
+  const merged = Object.assign(Object.create(null) as Record<string, string>, base, own)
+  // What the vendors say of a trace does not go with another one.
+  if (own['tracestate'] === undefined && traceIdOf(own) !== undefined && traceIdOf(own) !== traceIdOf(base))
+    delete merged['tracestate']
+  return merged
+}
+
+/** Of `version-traceid-parentid-flags`. */
+function traceIdOf(headers: Headers | undefined): string | undefined {
+  return headers?.['traceparent']?.slice(3, 35)
+}
+
+function headerNameProblem(name: unknown): string | undefined {
+  return name === '__proto__' ? 'must not be __proto__' : nameProblem(name)
+}
+
 function checkHeader(name: string, value: unknown): void {
-  const problem = name === '__proto__' ? 'must not be __proto__' : nameProblem(name)
+  const problem = headerNameProblem(name)
   if (problem !== undefined) throw invalidArgument(`the name of the header ${problem}`)
   if (typeof value === 'string') return
   throw invalidArgument(`header '${name}' must be a string, got ${describe(value)}; convert it with String(value)`)

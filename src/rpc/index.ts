@@ -15,6 +15,7 @@ export type { ServiceRef } from './call-plan.js'
 export type { NodeResult } from './caller.js'
 export type { CallerIdentity, PeerCertificate } from './caller-identity.js'
 export type { RpcTlsOptions } from './certificate-security.js'
+export type { CodecChoice } from './codec-choice.js'
 export {
   type Contract,
   contractSchemas,
@@ -33,8 +34,10 @@ export { type Method, type MethodOptions, method } from './method.js'
 export { methodNames } from './method-lookup.js'
 export type { Middleware } from './middleware.js'
 export type { OutgoingContext, OutgoingMiddleware } from './outgoing-layers.js'
+export type { PayloadCodec } from './payload-codec.js'
 export { Rpc } from './rpc.js'
 export type { RpcOptions, RpcStats } from './rpc-options.js'
 export type { StandardSchemaV1 } from './standard-schema.js'
 export { type Stream, type StreamMethodOptions, stream } from './stream-method.js'
 export type { AnyApi, ApiStub, ContractStub, StubOptions } from './stub.js'
+export type { CallTrace, ServeTrace } from './tracing.js'

@@ -12,6 +12,8 @@ import { DeadlineSweep, type Expiring } from './deadline-sweep.js'
 import { NO_HEADERS } from './envelope.js'
 import { LocalCopy } from './local-copy.js'
 import { LocalStreams } from './local-streams.js'
+import type { PayloadCodec } from './payload-codec.js'
+import { PlainCodec } from './plain-codec.js'
 
 /** How values pass between caller and handler of one process. */
 export type LocalPassing = 'reference' | 'clone'
@@ -22,6 +24,8 @@ export interface LocalAttemptOptions {
   /** Of our own RPC listener, as handlers see it. */
   readonly address: () => string
   readonly passing: LocalPassing
+  /** For copies. Default the one that nodes use. */
+  readonly codec?: PayloadCodec | undefined
   readonly now: () => number
   /** Of the timers. Default the system's. */
   readonly clock?: Clock | undefined
@@ -37,7 +41,8 @@ export class LocalAttempt {
 
   constructor(options: LocalAttemptOptions) {
     this.#options = options
-    this.#copy = options.passing === 'clone' ? new LocalCopy(options.node) : undefined
+    this.#copy =
+      options.passing === 'clone' ? new LocalCopy(options.node, options.codec ?? new PlainCodec()) : undefined
     this.#deadlines = new DeadlineSweep(options.now, options.clock)
   }
 

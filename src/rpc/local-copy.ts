@@ -7,16 +7,17 @@ import type { CallRequest, Outcome } from './call.js'
 import { FRAME_BYTES_MAX } from './frame.js'
 import { itemError } from './item-sender.js'
 import { messageOf } from './names.js'
-import { PlainCodec } from './plain-codec.js'
+import type { PayloadCodec } from './payload-codec.js'
 import { remoteFailureFromPayload, remoteFailureToPayload } from './remote-payload.js'
 import { ValueError } from './values.js'
 
 export class LocalCopy {
   readonly #node: string
-  readonly #codec = new PlainCodec()
+  readonly #codec: PayloadCodec
 
-  constructor(node: string) {
+  constructor(node: string, codec: PayloadCodec) {
     this.#node = node
+    this.#codec = codec
   }
 
   /** Throws INVALID_ARGUMENT or TOO_LARGE, not executed. */

@@ -4,6 +4,7 @@ import type { Random } from '../random.js'
 import type { Runtime } from '../runtime.js'
 import type { Authorize } from './authorization.js'
 import type { RpcTlsOptions } from './certificate-security.js'
+import type { CodecChoice } from './codec-choice.js'
 import type { Directory, PeerEvidence } from './directory.js'
 import type { HandlersStats } from './handlers-options.js'
 import type { RpcLimits } from './limits.js'
@@ -23,6 +24,8 @@ export interface RpcOptions {
   readonly limits?: Partial<RpcLimits> | undefined
   /** How values pass between caller and handler of this process. Default by reference. */
   readonly local?: LocalPassing | undefined
+  /** How arguments and results become bytes. Default `plain`. */
+  readonly codec?: CodecChoice | undefined
   /** Send the stack of a thrown error to the caller. Default false. */
   readonly exposeStacks?: boolean | undefined
   readonly random?: Random | undefined

@@ -23,6 +23,7 @@ import { Caller, type NodeResult, promised } from './caller.js'
 import { CertificateSecurity, type RpcTlsOptions } from './certificate-security.js'
 import type { ChannelSecurity } from './channel-security.js'
 import { Circuits } from './circuits.js'
+import { resolveCodec } from './codec-choice.js'
 import { type Contract, isContract } from './contract.js'
 import { runInCall } from './current-call.js'
 import { CALL_TIMEOUT_MS, REMOTE_TIMEOUT_MS, TIMEOUT_MS_MAX } from './deadline.js'
@@ -43,6 +44,7 @@ import type { RpcOptions, RpcStats } from './rpc-options.js'
 import { RpcServer } from './server.js'
 import type { Stream } from './stream-method.js'
 import { type AnyApi, type ApiStub, type ContractStub, makeStub, type StubInvoke, type StubOptions } from './stub.js'
+import { tracedDispatcher } from './tracing.js'
 
 /** So long callers may take to hear that this node goes, and to end their side of the connection. */
 const CLOSE_GRACE_MS = 100
@@ -85,21 +87,26 @@ export class Rpc {
     // Sockets of another world have no TLS; keys from the environment protect gossip alone there.
     this.#security = sockets === undefined ? securityOf(options) : undefined
     const security = this.#security
+    const { receivedBytesNodeMax, frameBytesMax } = resolveRpcLimits(limits)
+    const codec = resolveCodec(options.codec, { payloadBytesMax: frameBytesMax })
+    const dispatcher = tracedDispatcher(this.#handlers)
     this.#local = new LocalAttempt({
-      dispatcher: this.#handlers,
+      dispatcher,
       node,
       address: () => this.#address,
       passing: options.local ?? 'reference',
+      codec,
       now,
       clock,
     })
-    const budget = new ByteBudget(resolveRpcLimits(limits).receivedBytesNodeMax)
+    const budget = new ByteBudget(receivedBytesNodeMax)
     this.#circuits = new Circuits()
     this.#budget = new RetryBudget(now())
     this.#peers = new Peers({
       identity: this.#identity,
       random: options.random ?? random,
       limits,
+      codec,
       budget,
       clock,
       dial: dialOf(security, sockets),
@@ -111,18 +118,21 @@ export class Rpc {
     })
     this.#server = new RpcServer({
       identity: this.#identity,
-      dispatcher: this.#handlers,
+      dispatcher,
       limits,
+      codec,
       budget,
       security,
       onFault,
       clock,
       sockets,
     })
-    const attempt: Attempt = (candidate, request) =>
-      candidate.local && request.forceRemote !== true
+    const attempt: Attempt = (candidate, request) => {
+      request.trace?.tried(candidate.node)
+      return candidate.local && request.forceRemote !== true
         ? this.#local.attempt(candidate, request)
         : this.#peers.attempt(candidate, request)
+    }
     this.#outgoing = useOutgoing.length === 0 ? undefined : new OutgoingLayers({ layers: [...useOutgoing], now, clock })
     const parts = {
       attempt,

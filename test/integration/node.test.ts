@@ -17,7 +17,7 @@ describe('options', () => {
   const refused: readonly [what: string, options: object, named: string, wayOut: RegExp][] = [
     ['no cluster', { bind: base.bind }, 'cluster', /Set it, or SHOAL_CLUSTER/],
     ['an option that there is not', { ...base, seed: ['a:1'] }, "'seed'", /there are cluster, name, bind/],
-    ['an rpc option that there is not', { ...base, rpc: { port: 1 } }, "'port'", /there are bind, tls, exposeStacks/],
+    ['an rpc option that there is not', { ...base, rpc: { port: 1 } }, "'port'", /there are bind, tls, codec, exposeStacks/],
     ['a bind that is no address', { ...base, bind: 'no:such:bind' }, "'no:such:bind'", /host:port/],
     ['an rpc bind that is no address', { ...base, rpc: { bind: 'x:y' } }, "'x:y'", /host:port/],
     ['seeds that are no array', { ...base, seeds: '10.0.0.5:7946' }, "'10.0.0.5:7946'", /array of strings such as/],

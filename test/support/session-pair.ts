@@ -181,7 +181,7 @@ export function rawFrame(kind: number, id: number, body: Uint8Array = new Uint8A
   return outbox.take(true)
 }
 
-function taken(outbox: Outbox): Uint8Array {
+export function taken(outbox: Outbox): Uint8Array {
   outbox.fillSlab()
   const bytes = outbox.take(true)
   outbox.slabReturned(true)

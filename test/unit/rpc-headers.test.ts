@@ -49,4 +49,15 @@ describe('the headers of a call', () => {
     expect(Object.getPrototypeOf(merged)).toBeNull()
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
   })
+
+  it('keep the vendors’ part of a trace context with its trace, and with no other', () => {
+    const parent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    const inherited = { traceparent: parent, tracestate: 'vendor=1' }
+    const child = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01' }
+    expect({ ...mergeHeaders(inherited, child) }).toEqual({ ...child, tracestate: 'vendor=1' })
+    const other = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' }
+    expect({ ...mergeHeaders(inherited, other) }).toEqual(other)
+    const whole = { ...other, tracestate: 'mine=2' }
+    expect({ ...mergeHeaders(inherited, whole) }).toEqual(whole)
+  })
 })

@@ -61,6 +61,7 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/rpc/server.ts': ['node'],
   'src/rpc/socket-link.ts': ['node'],
   'src/rpc/stub.ts': [],
+  'src/rpc/tracing.ts': ['node'],
   'src/testing/memory-datagrams.ts': ['node', 'timers'],
   'src/testing/memory-host.ts': ['node'],
   'src/testing/memory-server.ts': ['node', 'timers'],
