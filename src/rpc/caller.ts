@@ -49,7 +49,7 @@ export class Caller {
   callCb(spec: CallSpec): Promise<unknown> {
     try {
       const plan = this.plan(spec, CALL_TIMEOUT_MS)
-      return this.#options.outgoing === undefined
+      return this.#options.outgoing === undefined && !areCallsTraced()
         ? this.pass(plan)
         : this.layered(plan, (layered) => this.pass(layered))
     } catch (error) {
