@@ -17,7 +17,7 @@ interface Rumour {
   readonly bytes: Uint8Array
   /** Tiers that it stands behind others sent as often. */
   readonly lag: number
-  /** Called once when the rumour is told as often as it will be; not when it was replaced or dropped. */
+  /** Called once when the rumour is told as often as it will be, also by giving way; not when it was replaced. */
   readonly onSpread: (() => void) | undefined
   transmits: number
   /** Neighbours in its tier. */
@@ -142,6 +142,7 @@ export class TransmitQueue {
       if (oldest === undefined) continue
       this.#remove(oldest.key)
       this.#dropped++
+      oldest.onSpread?.()
       return
     }
   }

@@ -173,7 +173,8 @@ export class Gossip {
     const listens = (entry: MemberEntry): boolean => this.#listens(entry) && !targets.includes(entry)
     const wide = fanout - targets.length
     // Forged names must not keep our news from those that we know to be there.
-    const more = wide > 0 ? this.#parts.members.nextToTell(wide, listens, wide) : []
+    const { members } = this.#parts
+    const more = wide > 0 ? members.nextToTell(wide, listens, members.isOutnumbered ? wide : 0) : []
     // The rest of a wide round comes first, with the newest news, and is not counted: the source repeats its news as
     // often as without it.
     for (const target of more) this.#tell(target, false, now)

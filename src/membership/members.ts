@@ -11,8 +11,10 @@ const WALK_ALL_MAX = 64
 /** Of the table: more names than this that were never verified are a flood. */
 const FLOOD_SHARE = 1 / 4
 const VOUCHED_SHARE = 1 / 8
-/** Of those that showed themselves, for the others to leave room to: whoever knows but a few must not load them with all it does. */
+/** Of the verified ones: few of them must not be loaded with all that a node does. */
 const LOAD_SHARE = 1 / 4
+/** Whoever began less than so many probes ago knows few yet, and most of the others began with it. */
+const SETTLED_PROBES = 20
 /** A full table must not cost a walk through all of it for each name that comes in. */
 const EVICTION_LOOKS = 64
 
@@ -30,6 +32,7 @@ export class Members {
   /** Verified in a flood, in which they were not passed on before. */
   #untold: MemberEntry[] = []
   #probeIndex = 0
+  #probes = 0
   /** In a flood of unverified names the others are walked through on their own, every other time. */
   #verifiedIndex = 0
   #verifiedTurn = false
@@ -121,16 +124,17 @@ export class Members {
    * a choice at random would find next to none of them.
    */
   reservedOf(count: number): number {
-    return this.#isOutnumbered ? Math.min(Math.ceil(count / 2), Math.floor((this.verifiedCount - 1) * LOAD_SHARE)) : 0
+    return this.isOutnumbered ? Math.min(Math.ceil(count / 2), Math.floor((this.verifiedCount - 1) * LOAD_SHARE)) : 0
   }
 
   /** Of this name there is only a record, and there are more such than members that showed themselves. */
   doubts(name: string): boolean {
-    return this.#isOutnumbered && this.#byName.get(name)?.verified !== true
+    return this.isOutnumbered && this.#byName.get(name)?.verified !== true
   }
 
-  get #isOutnumbered(): boolean {
-    return this.#unverifiedCount > this.verifiedCount
+  /** We had time to meet members, and there are more names than those who ever showed themselves. */
+  get isOutnumbered(): boolean {
+    return this.#probes >= SETTLED_PROBES && this.#unverifiedCount > this.verifiedCount
   }
 
   /** Lets a new member take the place of a random one that was never verified; gives that one, if there was any. */
@@ -179,6 +183,7 @@ export class Members {
 
   /** The next member to probe, suspects included; undefined when there is none. Reshuffles after each round. */
   nextToProbe(except: string): MemberEntry | undefined {
+    this.#probes++
     this.#verifiedTurn = (this.isFlooded || this.reservedOf(1) > 0) && !this.#verifiedTurn
     return (this.#verifiedTurn ? this.#nextVerified(except) : undefined) ?? this.#nextOfRound(except)
   }

@@ -173,6 +173,7 @@ it('in a flood real members are asked about a rival for our name', () => {
 /** A table of 4,000 in which a flood is far off: only more forged names than real members. */
 function outnumbered(forged: number = 400): SwimHarness {
   const h = cluster()
+  h.advance(20_000)
   flood(h, forged)
   h.advance(1_000)
   h.clear()
@@ -190,6 +191,7 @@ it('news of our own goes at once to all that showed themselves, however many for
 
 it('what is said of real members goes ahead of what is said of forged names', () => {
   const h = cluster()
+  h.advance(20_000)
   flood(h, 400)
   h.receive('a', h.suspect('b', 1, 'a'))
   h.advance(h.config.gossipIntervalMs)
