@@ -182,7 +182,7 @@ export class Prober {
   }
 
   #conclude(probe: InFlight, now: number): void {
-    const { health, failed, silence } = this.#parts
+    const { health, failed, silence, members } = this.#parts
     if (probe.answeredByTcp) {
       this.#succeed(now)
       this.#diagnose(probe.target)
@@ -191,8 +191,10 @@ export class Prober {
     this.#inFlight = undefined
     silence.handleFailure(probe.target.name)
     // Helpers that said nothing at all speak against us, not against the target (Lifeguard 3.1). Forged names do not.
+    const isReal = members.trusts(probe.target) && !members.doubts(probe.target.name)
+    if (isReal) silence.handleFailure(probe.target.name)
     const missing = probe.nacksExpected > 0 ? Math.max(0, probe.nacksExpected - probe.nacks) : 1
-    if (this.#parts.members.trusts(probe.target)) health.change(missing)
+    if (isReal) health.change(missing)
     // A higher incarnation since the ping is a sign of life.
     if (isLive(probe.target) && probe.target.incarnation === probe.incarnation) failed(probe.target, now)
     this.#scheduleNext(now)

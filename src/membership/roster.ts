@@ -92,7 +92,7 @@ export class Roster {
       return
     }
     const known = this.#members.get(alive.node)
-    if (known !== undefined && !this.#isNews(alive, known, now)) return
+    if (known === undefined ? this.#hasEnded(alive, now) : !this.#isNews(alive, known, now)) return
     if (!this.#output.permits(alive, known, now)) return
     const entry = known ?? this.#addUnknown(alive, now)
     if (entry === undefined) return
@@ -268,6 +268,15 @@ export class Roster {
     return this.#isSane(incarnation + 1)
   }
 
+  /** An old record of somebody who is gone. Whoever lives at that address learns what it has to exceed. */
+  #hasEnded(alive: Alive, now: number): boolean {
+    const incarnation = this.#admission.endOf(alive)
+    if (incarnation === undefined) return false
+    const to = { host: ipFromBytes(alive.addr) ?? '', port: alive.port }
+    this.#output.tell(to, { type: 'suspect', node: alive.node, incarnation, from: this.#self.name }, now)
+    return true
+  }
+
   #addUnknown(alive: Alive, now: number): MemberEntry | undefined {
     const admitted = this.#admission.admit(alive, now)
     switch (admitted.type) {
@@ -275,14 +284,6 @@ export class Roster {
         if (admitted.evicted !== undefined) this.#states.dismiss(admitted.evicted, now)
         this.#states.enroll()
         return admitted.entry
-      case 'ended': {
-        // Whoever lives at that address learns what it has to exceed; the dead do not mind.
-        const { node } = alive
-        const to = { host: ipFromBytes(alive.addr) ?? '', port: alive.port }
-        const { incarnation } = admitted
-        this.#output.tell(to, { type: 'suspect', node, incarnation, from: this.#self.name }, now)
-        return undefined
-      }
       case 'full':
         this.#output.count('members-full')
         return undefined

@@ -343,7 +343,9 @@ export class Swim {
         rumour: (message, own, now) => {
           const ourLeave = message.type === 'dead' && message.node === this.#self.name && this.#self.leaving
           const onSpread = ourLeave ? () => this.#becomeLeft(now) : undefined
-          this.#gossip.addRumour({ key: keyOf(message), bytes: encodeMessage(message), own }, now, onSpread)
+          const doubted = !own && this.#members.doubts(message.node)
+          const news = { key: keyOf(message), bytes: encodeMessage(message), own, doubted }
+          this.#gossip.addRumour(news, now, onSpread)
         },
         warn: (entry, suspect) => this.#outbound.sendParts(entry, [encodeMessage(suspect)]),
         tell: (to, message, now) => this.#corrections.tell(to, message, now),

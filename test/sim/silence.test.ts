@@ -58,7 +58,7 @@ it('with a quarter of the packets lost as well it buries hardly anybody', () => 
   expect(sum(40, { nodes: 6, cut: 'hears nobody, and nobody hears it', lossRate: 0.25 })).toBeLessThanOrEqual(4)
 })
 
-it('without the rule every third return buries somebody healthy for a moment', () => {
+it('without the rule such returns bury healthy members in views of others', () => {
   const without = { nodes: 6, cut: 'hears nobody, and nobody hears it', silence: false } as const
   expect(sum(40, without)).toBeGreaterThan(10)
 })
