@@ -189,7 +189,6 @@ export class Prober {
       return
     }
     this.#inFlight = undefined
-    silence.handleFailure(probe.target.name)
     // Helpers that said nothing at all speak against us, not against the target (Lifeguard 3.1). Forged names do not.
     const isReal = members.trusts(probe.target) && !members.doubts(probe.target.name)
     if (isReal) silence.handleFailure(probe.target.name)
