@@ -53,7 +53,7 @@ export async function startNode(given: NodeOptions, runtime: Runtime): Promise<S
   const { host } = await resolveAdvertise(options.advertise, { host: rpcBind.host, port: 1 })
   const keyring = new Keyring(options.keys)
   warnIfExposed(host, options)
-  const emitter = new Emitter<NodeEvents>()
+  const emitter = new Emitter<NodeEvents>(['member', 'service', 'fault'])
   const feed = new ServiceFeed()
   const bootId = makeBootId(clock.wallMs(), random)
   const registry: Registry = createRegistry(options, {
@@ -120,7 +120,8 @@ export async function startNode(given: NodeOptions, runtime: Runtime): Promise<S
 /** What rpc asks of the cluster, answered by the registry: the two are strangers. */
 function directoryOf(registry: Registry): Directory {
   return {
-    candidates: (service, method, { nodes, ...wish }) => registry.candidates(service, { ...wish, method }, nodes),
+    candidates: (service, method, { nodes, version, where, policy, key, localFirst }) =>
+      registry.candidates(service, { version, where, policy, key, localFirst, method }, nodes),
   }
 }
 

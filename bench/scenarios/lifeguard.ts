@@ -114,7 +114,7 @@ function blockFor(cluster: Cluster, blocked: ReadonlyMap<string, string>, ms: nu
 
 const PAPER_SUSPICION_MULT = 5
 const PAPER_MAX_TIMEOUT_MULT = 6
-const NONE: SwimFeatures = { buddy: false, lastWord: false, tellByTcp: false, corrections: false }
+const NONE: SwimFeatures = { buddy: false, lastWord: false, tellByTcp: false, corrections: false, silence: false }
 
 /** What is on. Without the parts that are shoal's own, all but the last are memberlist as the paper measured it. */
 function setUpOf(detector: Detector): Pick<ConstructorParameters<typeof Cluster>[0], 'tuning' | 'features'> {

@@ -18,8 +18,6 @@ export interface AdmissionParts {
 export type Admitted =
   /** `evicted` had to go for it. */
   | { readonly type: 'new'; readonly entry: MemberEntry; readonly evicted: MemberEntry | undefined }
-  /** Its name ended at this incarnation or a later one. */
-  | { readonly type: 'ended'; readonly incarnation: number }
   | { readonly type: 'full' }
 
 /** A dead name that never was more than a record is forgotten after this, whatever is kept of others. */
@@ -34,11 +32,15 @@ export class Admission {
     this.#tombstones = new Tombstones(parts.config.reapAfterMs)
   }
 
-  /** Makes a row for a name that the table does not have. */
+  /** The incarnation at which the name of this record ended, unless it began again since. */
+  endOf(alive: Alive): number | undefined {
+    const ended = this.#tombstones.get(alive.node)
+    return ended !== undefined && alive.incarnation <= ended ? ended : undefined
+  }
+
+  /** Makes a row for a name that the table does not have, and that has not ended. */
   admit(alive: Alive, now: number): Admitted {
     const { members } = this.#parts
-    const ended = this.#tombstones.get(alive.node)
-    if (ended !== undefined && alive.incarnation <= ended) return { type: 'ended', incarnation: ended }
     const entry = createEntry(alive.node, alive, now)
     const evicted = members.isFull ? this.#makeRoom(entry, now) : undefined
     if (evicted === undefined && !members.add(entry)) return { type: 'full' }

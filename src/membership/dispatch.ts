@@ -23,6 +23,8 @@ export interface DispatchParts {
   readonly contest: Contest
   readonly corrections: Corrections
   readonly users: UserMessages
+  /** Somebody answered what we sent. */
+  readonly answered: (now: number) => void
   readonly count: (reason: 'unexpected-stream') => void
 }
 
@@ -47,6 +49,7 @@ export class Dispatch {
         this.#handleAck(message.seqNo, now)
         break
       case 'nack':
+        this.#parts.answered(now)
         prober.handleNack(message.seqNo)
         break
       case 'alive':
@@ -88,7 +91,8 @@ export class Dispatch {
   }
 
   #handleAck(seqNo: number, now: number): void {
-    const { prober, pinger, responder, contest } = this.#parts
+    const { prober, pinger, responder, contest, answered } = this.#parts
+    answered(now)
     if (responder.handleAck(seqNo) || contest.handleAck(seqNo, now) || pinger.handleAck(seqNo, now)) return
     prober.handleAck(seqNo, now)
   }

@@ -1,15 +1,23 @@
 /**
  * The rumours on their way (SWIM 4.1; memberlist's TransmitLimitedQueue): each rides on a limited number of packets,
- * the least sent go first, our own before others', and a newer rumour about the same subject takes the place of the older. Bounded: when full,
- * the most often sent rumour gives way. Knows neither members nor time.
+ * the least sent go first, our own before others' and doubted ones last, and a newer rumour about the same subject takes
+ * the place of the older. Bounded: when full, whichever would go last gives way. Knows neither members nor time.
  */
 import type { Broadcast } from './payload.js'
+
+export interface News extends Broadcast {
+  /** It goes ahead of what is only passed on: nobody else tells it. */
+  readonly own: boolean
+  /** It may well be forged: what is not goes ahead of it. */
+  readonly doubted?: boolean
+}
 
 interface Rumour {
   readonly key: string
   readonly bytes: Uint8Array
-  readonly own: boolean
-  /** Called once when the rumour is told as often as it will be; not when it was replaced or dropped. */
+  /** Tiers that it stands behind others sent as often. */
+  readonly lag: number
+  /** Called once when the rumour is told as often as it will be, also by giving way; not when it was replaced. */
   readonly onSpread: (() => void) | undefined
   transmits: number
   /** Neighbours in its tier. */
@@ -21,6 +29,8 @@ interface Rumour {
 const MISSES_MAX = 32
 /** Of one queue in one packet: two queues and a message share a compound, which holds 255. */
 const PARTS_MAX = 127
+/** Behind others that were sent so many times more: about as often as a rumour is sent at all. */
+const DOUBTED_TRANSMITS = 16
 
 /** Rumours sent equally often, in the order of arrival. A linked list: every transmission moves each on to the next tier. */
 class Tier {
@@ -47,7 +57,7 @@ class Tier {
 export class TransmitQueue {
   readonly #capacity: number
   readonly #byKey = new Map<string, Rumour>()
-  /** By number of transmissions so far, for each first our own and then others'; in a tier in the order of arrival. */
+  /** By number of transmissions so far and by lag; in a tier in the order of arrival. */
   readonly #tiers: Tier[] = []
   #dropped = 0
 
@@ -64,11 +74,11 @@ export class TransmitQueue {
     return this.#dropped
   }
 
-  /** `own` news goes ahead of what is only passed on: nobody else tells it. */
-  add({ key, bytes, own }: Broadcast & { readonly own: boolean }, onSpread?: () => void): void {
+  add({ key, bytes, own, doubted = false }: News, onSpread?: () => void): void {
     this.#remove(key)
     if (this.#byKey.size >= this.#capacity) this.#dropMostSent()
-    const rumour: Rumour = { key, bytes, own, onSpread, transmits: 0, previous: undefined, next: undefined }
+    const lag = (own ? 0 : 1) + (doubted ? 2 * DOUBTED_TRANSMITS : 0)
+    const rumour: Rumour = { key, bytes, lag, onSpread, transmits: 0, previous: undefined, next: undefined }
     this.#byKey.set(key, rumour)
     this.#tierOf(rumour).append(rumour)
   }
@@ -132,12 +142,13 @@ export class TransmitQueue {
       if (oldest === undefined) continue
       this.#remove(oldest.key)
       this.#dropped++
+      oldest.onSpread?.()
       return
     }
   }
 
-  #tierOf({ transmits, own }: Rumour): Tier {
-    const index = 2 * transmits + (own ? 0 : 1)
+  #tierOf({ transmits, lag }: Rumour): Tier {
+    const index = 2 * transmits + lag
     for (let i = this.#tiers.length; i <= index; i++) this.#tiers.push(new Tier())
     return this.#tiers[index] as Tier
   }

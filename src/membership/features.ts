@@ -13,6 +13,14 @@ export interface SwimFeatures {
   readonly tellByTcp: boolean
   /** Whoever spreads an accusation that was refuted long ago is told so. */
   readonly corrections: boolean
+  /** Whom nobody answers doubts itself: it spreads no verdicts, and gives suspects their last word once it is heard. */
+  readonly silence: boolean
 }
 
-export const ALL_FEATURES: SwimFeatures = { buddy: true, lastWord: true, tellByTcp: true, corrections: true }
+export const ALL_FEATURES: SwimFeatures = {
+  buddy: true,
+  lastWord: true,
+  tellByTcp: true,
+  corrections: true,
+  silence: true,
+}

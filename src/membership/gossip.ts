@@ -5,10 +5,9 @@
  */
 import { Burst } from './burst.js'
 import type { SwimConfig } from './config.js'
-import { TransmitQueue } from './dissemination.js'
+import { type News, TransmitQueue } from './dissemination.js'
 import { isLive, isShoalNode, type MemberEntry } from './member.js'
 import type { Members } from './members.js'
-import type { Broadcast } from './payload.js'
 import type { Roster } from './roster.js'
 import { relayRounds, retransmitLimit, sendLimit } from './scaling.js'
 import { COMPOUND_HEADER_BYTES, COMPOUND_PART_BYTES } from './wire/compound.js'
@@ -72,14 +71,14 @@ export class Gossip {
   }
 
   /** `bytes` is a whole message; `onSpread` is called when it has been sent as often as it will be. */
-  addRumour(rumour: Broadcast & { readonly own: boolean }, now: number, onSpread?: () => void): void {
+  addRumour(rumour: News, now: number, onSpread?: () => void): void {
     if (!this.#fits(rumour.bytes)) return
     this.#rumours.add(rumour, onSpread)
     this.#wake(rumour.own, now)
   }
 
   /** `bytes` is the payload without the type byte. */
-  addUserMessage({ key, bytes, own }: Broadcast & { readonly own: boolean }, now: number): void {
+  addUserMessage({ key, bytes, own }: News, now: number): void {
     const message = userMessage(bytes)
     if (!this.#fits(message)) return
     this.#userMessages.add({ key, bytes: message, own })
@@ -87,7 +86,7 @@ export class Gossip {
   }
 
   /** The same for members that are no shoal nodes. */
-  addAgentMessage({ key, bytes, own }: Broadcast & { readonly own: boolean }, now: number): void {
+  addAgentMessage({ key, bytes, own }: News, now: number): void {
     const message = userMessage(bytes)
     if (!this.#fits(message)) return
     this.#agentMessages.add({ key, bytes: message, own })
@@ -172,7 +171,10 @@ export class Gossip {
   #round(now: number, fanout: number = this.#parts.config.gossipNodes): void {
     const targets = this.#targets(now)
     const listens = (entry: MemberEntry): boolean => this.#listens(entry) && !targets.includes(entry)
-    const more = this.#parts.members.nextToTell(fanout - targets.length, listens)
+    const wide = fanout - targets.length
+    // Forged names must not keep our news from those that we know to be there.
+    const { members } = this.#parts
+    const more = wide > 0 ? members.nextToTell(wide, listens, members.isOutnumbered ? wide : 0) : []
     // The rest of a wide round comes first, with the newest news, and is not counted: the source repeats its news as
     // often as without it.
     for (const target of more) this.#tell(target, false, now)
@@ -208,7 +210,7 @@ export class Gossip {
   #targets(now: number): MemberEntry[] {
     const { config, members, counts } = this.#parts
     const listens = (entry: MemberEntry): boolean => this.#listens(entry)
-    const targets = members.nextToTell(config.gossipNodes, listens)
+    const targets = members.nextToTell(config.gossipNodes, listens, members.reservedOf(config.gossipNodes))
     if (counts.deadCount > 0) targets.push(...members.pick(1, (entry) => this.#isLost(entry, now)))
     // In a mixed cluster the user messages need a fan-out of their own.
     const widen = (isMeant: (entry: MemberEntry) => boolean): void => {

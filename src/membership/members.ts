@@ -11,6 +11,10 @@ const WALK_ALL_MAX = 64
 /** Of the table: more names than this that were never verified are a flood. */
 const FLOOD_SHARE = 1 / 4
 const VOUCHED_SHARE = 1 / 8
+/** Of the verified ones: few of them must not be loaded with all that a node does. */
+const LOAD_SHARE = 1 / 4
+/** Whoever began less than so many probes ago knows few yet, and most of the others began with it. */
+const SETTLED_PROBES = 20
 /** A full table must not cost a walk through all of it for each name that comes in. */
 const EVICTION_LOOKS = 64
 
@@ -28,10 +32,12 @@ export class Members {
   /** Verified in a flood, in which they were not passed on before. */
   #untold: MemberEntry[] = []
   #probeIndex = 0
+  #probes = 0
   /** In a flood of unverified names the others are walked through on their own, every other time. */
   #verifiedIndex = 0
   #verifiedTurn = false
   #gossipIndex = 0
+  #verifiedGossipIndex = 0
   #evictIndex = 0
 
   constructor(random: Random, limit: number) {
@@ -113,6 +119,24 @@ export class Members {
     return entry.verified || !this.isFlooded
   }
 
+  /**
+   * Of `count` members to choose, how many are to be verified ones. Where the others outnumber these, as forged names do,
+   * a choice at random would find next to none of them.
+   */
+  reservedOf(count: number): number {
+    return this.isOutnumbered ? Math.min(Math.ceil(count / 2), Math.floor((this.verifiedCount - 1) * LOAD_SHARE)) : 0
+  }
+
+  /** Of this name there is only a record, and there are more such than members that showed themselves. */
+  doubts(name: string): boolean {
+    return this.isOutnumbered && this.#byName.get(name)?.verified !== true
+  }
+
+  /** We had time to meet members, and there are more names than those who ever showed themselves. */
+  get isOutnumbered(): boolean {
+    return this.#probes >= SETTLED_PROBES && this.#unverifiedCount > this.verifiedCount
+  }
+
   /** Lets a new member take the place of a random one that was never verified; gives that one, if there was any. */
   replaceUnverified(entry: MemberEntry): MemberEntry | undefined {
     const total = this.#probeList.length
@@ -159,7 +183,8 @@ export class Members {
 
   /** The next member to probe, suspects included; undefined when there is none. Reshuffles after each round. */
   nextToProbe(except: string): MemberEntry | undefined {
-    this.#verifiedTurn = this.isFlooded && !this.#verifiedTurn
+    this.#probes++
+    this.#verifiedTurn = (this.isFlooded || this.reservedOf(1) > 0) && !this.#verifiedTurn
     return (this.#verifiedTurn ? this.#nextVerified(except) : undefined) ?? this.#nextOfRound(except)
   }
 
@@ -188,24 +213,40 @@ export class Members {
 
   /**
    * The next `count` members to gossip to. They are taken in turn from the shuffled list rather than drawn: a rumour
-   * that is sent k times reaches k different members, which in a small cluster is all of them.
+   * that is sent k times reaches k different members, which in a small cluster is all of them. `reserved` of them are
+   * verified ones, in a turn of their own.
    */
-  nextToTell(count: number, accepts: (entry: MemberEntry) => boolean): MemberEntry[] {
+  nextToTell(count: number, accepts: (entry: MemberEntry) => boolean, reserved: number): MemberEntry[] {
     const total = this.#probeList.length
     const told: MemberEntry[] = []
+    for (let looked = 0; looked < total && told.length < reserved; looked++) {
+      this.#verifiedGossipIndex = (this.#verifiedGossipIndex + 1) % total
+      const entry = this.#probeList[this.#verifiedGossipIndex]
+      if (entry?.verified === true && accepts(entry)) told.push(entry)
+    }
     for (let looked = 0; looked < total && told.length < count; looked++) {
       this.#gossipIndex = (this.#gossipIndex + 1) % total
       const entry = this.#probeList[this.#gossipIndex]
-      if (entry !== undefined && accepts(entry)) told.push(entry)
+      if (entry !== undefined && accepts(entry) && !(reserved > 0 && told.includes(entry))) told.push(entry)
     }
     return told
   }
 
-  /** Up to `count` distinct members that pass `accepts`, each about equally likely; none only if none passes. */
+  /**
+   * Up to `count` distinct members that pass `accepts`, each about equally likely; none only if none passes. Where others
+   * outnumber them, verified ones come first.
+   */
   pick(count: number, accepts: (entry: MemberEntry) => boolean): MemberEntry[] {
+    const verified = this.#pickFrom(this.reservedOf(count), (entry) => entry.verified && accepts(entry))
+    if (verified.length >= count) return verified
+    const others = this.#pickFrom(count - verified.length, (entry) => accepts(entry) && !verified.includes(entry))
+    return [...verified, ...others]
+  }
+
+  #pickFrom(count: number, accepts: (entry: MemberEntry) => boolean): MemberEntry[] {
     const total = this.#probeList.length
     const picked: MemberEntry[] = []
-    if (total === 0) return picked
+    if (total === 0 || count <= 0) return picked
     // A few random draws find enough in a healthy cluster; a walk from a random place makes sure when they do not.
     for (let draw = 0; draw < 3 * count && picked.length < count; draw++) {
       const entry = this.#probeList[randomInt(this.#random, total)]

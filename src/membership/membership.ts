@@ -34,6 +34,8 @@ import { encodeTags } from './tags.js'
 import type { UdpTransport } from './udp-transport.js'
 
 const log = debug('shoal:membership')
+/** With a hook a join is two exchanges, and each may have to wait for a verdict. */
+const JOIN_TIMEOUTS = 4
 
 export class Membership {
   readonly name: string
@@ -241,6 +243,9 @@ export class Membership {
       ...this.#swim.stats(),
       lagMs: this.#driver.lagMs,
       packetsReceived: this.#udp.received,
+      packetBytesReceived: this.#udp.bytesReceived,
+      packetsSent: this.#udp.sent,
+      packetBytesSent: this.#udp.bytesSent,
       sendErrors: Object.values(sendErrorsByCode).reduce((sum, count) => sum + count, 0),
       sendErrorsByCode,
       streamsRefused: this.#streams.refused,
@@ -305,7 +310,7 @@ export class Membership {
     if (this.#closed !== undefined) return Promise.resolve('closed')
     if (this.#leaving !== undefined) return Promise.resolve('left')
     return new Promise((resolve) => {
-      const guard = this.#clock.setTimeout(() => resolve('no report of the exchange'), 2 * timeoutMs)
+      const guard = this.#clock.setTimeout(() => resolve('no report of the exchange'), JOIN_TIMEOUTS * timeoutMs)
       this.#driver.input((swim) => {
         const id = swim.join(to)
         this.#joins.set(id, (error) => {

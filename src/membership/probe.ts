@@ -8,6 +8,7 @@ import type { LocalHealth } from './local-health.js'
 import { isLive, type MemberEntry, observeAnswer, speaks } from './member.js'
 import type { Members } from './members.js'
 import type { Outbound } from './outbound.js'
+import type { Silence } from './silence.js'
 import { encodeMessage } from './wire/encode.js'
 import type { StreamMessage } from './wire/messages.js'
 
@@ -34,6 +35,7 @@ export interface ProberParts {
   readonly health: LocalHealth
   readonly self: string
   readonly outbound: Outbound
+  readonly silence: Silence
   readonly failed: (target: MemberEntry, now: number) => void
   /** A suspect answered over TCP, where it cannot be told on the ping that it is one. */
   readonly tellByTcp: boolean
@@ -134,7 +136,7 @@ export class Prober {
   }
 
   #tick(now: number): void {
-    const { config, health, outbound } = this.#parts
+    const { config, health, outbound, silence } = this.#parts
     this.#tickAt = now + config.probeIntervalMs
     const target = this.#nextTarget(now)
     if (target === undefined) return
@@ -152,6 +154,7 @@ export class Prober {
       nacks: 0,
       answeredByTcp: false,
     }
+    silence.handleProbe()
     outbound.sendPing(target, this.#inFlight.seqNo)
   }
 
@@ -179,7 +182,7 @@ export class Prober {
   }
 
   #conclude(probe: InFlight, now: number): void {
-    const { health, failed } = this.#parts
+    const { health, failed, silence, members } = this.#parts
     if (probe.answeredByTcp) {
       this.#succeed(now)
       this.#diagnose(probe.target)
@@ -187,8 +190,10 @@ export class Prober {
     }
     this.#inFlight = undefined
     // Helpers that said nothing at all speak against us, not against the target (Lifeguard 3.1). Forged names do not.
+    const isReal = members.trusts(probe.target) && !members.doubts(probe.target.name)
+    if (isReal) silence.handleFailure(probe.target.name)
     const missing = probe.nacksExpected > 0 ? Math.max(0, probe.nacksExpected - probe.nacks) : 1
-    if (this.#parts.members.trusts(probe.target)) health.change(missing)
+    if (isReal) health.change(missing)
     // A higher incarnation since the ping is a sign of life.
     if (isLive(probe.target) && probe.target.incarnation === probe.incarnation) failed(probe.target, now)
     this.#scheduleNext(now)

@@ -6,6 +6,7 @@ import type { LocalHealth } from './local-health.js'
 import type { MemberEntry } from './member.js'
 import type { Members } from './members.js'
 import type { Self } from './self.js'
+import type { Silence } from './silence.js'
 import type { Alive, Dead, Suspect } from './wire/messages.js'
 
 export interface RosterOutput {
@@ -29,6 +30,7 @@ export interface RosterParts {
   readonly members: Members
   readonly self: Self
   readonly health: LocalHealth
+  readonly silence: Silence
   /** Suspects are told before their time is over. */
   readonly warnsSuspects: boolean
   readonly output: RosterOutput

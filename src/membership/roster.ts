@@ -16,6 +16,7 @@ import type { Members } from './members.js'
 import { INCARNATION_MAX, mayMove, supersedes } from './precedence.js'
 import type { RosterOutput, RosterParts } from './roster-output.js'
 import type { Self } from './self.js'
+import type { Silence } from './silence.js'
 import type { Alive, Dead, Suspect } from './wire/messages.js'
 
 export class Roster {
@@ -23,15 +24,17 @@ export class Roster {
   readonly #members: Members
   readonly #self: Self
   readonly #health: LocalHealth
+  readonly #silence: Silence
   readonly #output: RosterOutput
   readonly #states: MemberStates
   readonly #admission: Admission
 
-  constructor({ config, members, self, health, warnsSuspects, output }: RosterParts) {
+  constructor({ config, members, self, health, silence, warnsSuspects, output }: RosterParts) {
     this.#config = config
     this.#members = members
     this.#self = self
     this.#health = health
+    this.#silence = silence
     this.#output = output
     this.#states = new MemberStates({ config, members, warnsSuspects, event: output.event })
     this.#admission = new Admission({ config, members, self: self.name })
@@ -89,7 +92,7 @@ export class Roster {
       return
     }
     const known = this.#members.get(alive.node)
-    if (known !== undefined && !this.#isNews(alive, known, now)) return
+    if (known === undefined ? this.#hasEnded(alive, now) : !this.#isNews(alive, known, now)) return
     if (!this.#output.permits(alive, known, now)) return
     const entry = known ?? this.#addUnknown(alive, now)
     if (entry === undefined) return
@@ -136,7 +139,7 @@ export class Roster {
     if (suspicion === undefined) {
       this.#states.becomeSuspect(entry, suspect, now)
       this.#passOn(suspect, entry, now)
-    } else if (suspicions.confirm(suspicion, suspect.from)) this.#passOn(suspect, entry, now)
+    } else if (suspicions.confirm(suspicion, suspect.from, now)) this.#passOn(suspect, entry, now)
   }
 
   handleDead(dead: Dead, now: number): void {
@@ -166,8 +169,7 @@ export class Roster {
 
   /** Our own probe of this member failed. */
   accuse(entry: MemberEntry, now: number): void {
-    const { name: node, incarnation } = entry
-    this.#suspect({ type: 'suspect', node, incarnation, from: this.#self.name }, now)
+    this.#suspect({ type: 'suspect', ...this.#accusationOf(entry) }, now)
   }
 
   updateMeta(meta: Uint8Array, now: number): void {
@@ -221,10 +223,29 @@ export class Roster {
     for (const { name, what } of this.#states.suspicions.takeDue(now)) {
       const entry = this.#members.get(name)
       if (entry === undefined) continue
-      const accusation = { node: name, incarnation: entry.incarnation, from: this.#self.name }
-      if (what === 'end') this.#dead({ type: 'dead', ...accusation }, now)
-      else this.#output.warn(entry, { type: 'suspect', ...accusation })
+      if (what === 'end') this.#bury(entry, now)
+      else this.#output.warn(entry, { type: 'suspect', ...this.#accusationOf(entry) })
     }
+  }
+
+  /** A suspicion has run out. Whom nobody answers believes it, but asks the others instead of telling them. */
+  #bury(entry: MemberEntry, now: number): void {
+    const accusation = this.#accusationOf(entry)
+    if (!this.#silence.lasts) {
+      this.#dead({ type: 'dead', ...accusation }, now)
+      return
+    }
+    this.#states.becomeDown(entry, { type: 'dead', ...accusation }, now)
+    this.#passOn({ type: 'suspect', ...accusation }, entry, now)
+  }
+
+  #accusationOf({ name: node, incarnation }: MemberEntry): Omit<Suspect, 'type'> {
+    return { node, incarnation, from: this.#self.name }
+  }
+
+  /** We are answered again: whoever was suspected while nobody was heard can speak now. */
+  handleSilenceEnd(now: number): void {
+    this.#states.suspicions.hold(now)
   }
 
   /** Time in which we were deaf convicts nobody. */
@@ -247,6 +268,15 @@ export class Roster {
     return this.#isSane(incarnation + 1)
   }
 
+  /** An old record of somebody who is gone. Whoever lives at that address learns what it has to exceed. */
+  #hasEnded(alive: Alive, now: number): boolean {
+    const incarnation = this.#admission.endOf(alive)
+    if (incarnation === undefined) return false
+    const to = { host: ipFromBytes(alive.addr) ?? '', port: alive.port }
+    this.#output.tell(to, { type: 'suspect', node: alive.node, incarnation, from: this.#self.name }, now)
+    return true
+  }
+
   #addUnknown(alive: Alive, now: number): MemberEntry | undefined {
     const admitted = this.#admission.admit(alive, now)
     switch (admitted.type) {
@@ -254,14 +284,6 @@ export class Roster {
         if (admitted.evicted !== undefined) this.#states.dismiss(admitted.evicted, now)
         this.#states.enroll()
         return admitted.entry
-      case 'ended': {
-        // Whoever lives at that address learns what it has to exceed; the dead do not mind.
-        const { node } = alive
-        const to = { host: ipFromBytes(alive.addr) ?? '', port: alive.port }
-        const { incarnation } = admitted
-        this.#output.tell(to, { type: 'suspect', node, incarnation, from: this.#self.name }, now)
-        return undefined
-      }
       case 'full':
         this.#output.count('members-full')
         return undefined

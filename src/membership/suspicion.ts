@@ -67,12 +67,22 @@ export class Suspicion {
     return this.#warnings > before
   }
 
-  /** True if this accuser is a new one that still counts: the accusation is then worth spreading. */
-  confirm(accuser: string): boolean {
+  /**
+   * True if this accuser is a new one that still counts: the accusation is then worth spreading. None brings the end
+   * closer than `earliestAt`: it may be the echo of an accusation that the suspect has not heard of yet.
+   */
+  confirm(accuser: string, earliestAt: number): boolean {
     if (this.#accusers.size - 1 >= this.#limits.confirmations || this.#accusers.has(accuser)) return false
     this.#accusers.add(accuser)
-    this.#deadlineAt = this.#startedAt + suspicionTotalMs(this.#accusers.size - 1, this.#limits)
+    const shortenedAt = this.#startedAt + suspicionTotalMs(this.#accusers.size - 1, this.#limits)
+    this.#deadlineAt = Math.min(this.#deadlineAt, Math.max(shortenedAt, earliestAt))
     return true
+  }
+
+  /** What ran so far counts for nothing: it lasts as long as the shortest one that begins now, and warns again. */
+  hold(now: number): void {
+    this.#deadlineAt = Math.max(this.#deadlineAt, now + this.#limits.minMs)
+    this.#warnings = 0
   }
 
   /** Time in which we could not listen does not count against the suspect. */

@@ -35,13 +35,19 @@ export class Suspicions {
   }
 
   /** True if this accuser is a new one that still counts. */
-  confirm(suspicion: Suspicion, accuser: string): boolean {
+  confirm(suspicion: Suspicion, accuser: string, now: number): boolean {
     this.#nextAt = undefined
-    return suspicion.confirm(accuser)
+    return suspicion.confirm(accuser, this.#warns ? now + this.#probeIntervalMs : now)
   }
 
   extend(ms: number): void {
     for (const suspicion of this.#byName.values()) suspicion.extend(ms)
+    this.#nextAt = undefined
+  }
+
+  /** Nobody could be heard while they ran: each suspect gets the time to speak now. */
+  hold(now: number): void {
+    for (const suspicion of this.#byName.values()) suspicion.hold(now)
     this.#nextAt = undefined
   }
 

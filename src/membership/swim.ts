@@ -12,7 +12,7 @@ import { Contest, type NameContest } from './contest.js'
 import { Corrections } from './corrections.js'
 import { Dispatch } from './dispatch.js'
 import type { Effect, MemberEventType } from './effects.js'
-import { ALL_FEATURES } from './features.js'
+import { ALL_FEATURES, type SwimFeatures } from './features.js'
 import { Gatekeeper } from './gatekeeper.js'
 import { Gossip } from './gossip.js'
 import { Healer } from './healer.js'
@@ -26,6 +26,7 @@ import { Prober } from './probe.js'
 import { Responder } from './responder.js'
 import { Roster } from './roster.js'
 import { Self } from './self.js'
+import { Silence } from './silence.js'
 import type { DropReason, ExchangeResult, SwimOptions, SwimStats } from './swim-contract.js'
 import { Sync, type SyncParts } from './sync.js'
 import { UserMessages } from './user-messages.js'
@@ -44,6 +45,7 @@ export class Swim {
   readonly #self: Self
   readonly #members: Members
   readonly #health: LocalHealth
+  readonly #silence: Silence
   readonly #roster: Roster
   readonly #gossip: Gossip
   readonly #prober: Prober
@@ -71,13 +73,14 @@ export class Swim {
     this.#self = new Self(name, identity, incarnation)
     this.#members = new Members(random, config.memberMax)
     this.#health = new LocalHealth(config.awarenessMax)
+    this.#silence = new Silence(features.silence)
     const piggyback: OutboundParts['piggyback'] = (target, budget) => this.#gossip.piggyback(target, budget)
     this.#outbound = new Outbound({ config, self: this.#self, buddy: features.buddy, piggyback })
     this.#verdicts = new Verdicts(this.#outbound, Math.min(VERDICT_MS_MAX, config.streamTimeoutMs / 2))
     this.#gatekeeper = this.#createGatekeeper(options)
     const answering = { members: this.#members, outbound: this.#outbound, allowance: this.#allowance }
     this.#corrections = new Corrections({ ...answering, isOn: features.corrections }, now)
-    this.#roster = this.#createRoster(features.lastWord)
+    this.#roster = this.#createRoster(features)
     this.#gossip = this.#createGossip(now)
     const count = (reason: DropReason): void => this.count(reason)
     const isGuest = options.amongSerf === true
@@ -86,7 +89,14 @@ export class Swim {
     const shared = { config, members: this.#members, health: this.#health, outbound: this.#outbound }
     const failed = (target: MemberEntry, at: number): void => this.#roster.accuse(target, at)
     const suspectAnsweredByTcp = (target: MemberEntry): void => this.#sync.heal(target)
-    const proberParts = { ...shared, self: name, failed, suspectAnsweredByTcp, tellByTcp: features.tellByTcp }
+    const proberParts = {
+      ...shared,
+      silence: this.#silence,
+      self: name,
+      failed,
+      suspectAnsweredByTcp,
+      tellByTcp: features.tellByTcp,
+    }
     this.#prober = new Prober(proberParts, now + random() * config.probeIntervalMs)
     this.#responder = new Responder({ ...shared, self: this.#self, allowance: this.#allowance, count }, now)
     const onHealed = (member: string, at: number): void => this.#healer.handleAnswer(member, at)
@@ -102,8 +112,9 @@ export class Swim {
     const resurrected = (entry: MemberEntry): void => this.#sync.heal(entry)
     this.#pinger = new Pinger({ ...shared, prober: this.#prober, resurrected })
     const probing = { prober: this.#prober, pinger: this.#pinger, responder: this.#responder }
+    const answered = (at: number): void => this.#handleAnswer(at)
     const naming = { contest: this.#contest, corrections: this.#corrections }
-    this.#dispatch = new Dispatch({ ...owning, ...probing, ...naming, users: this.#users, count })
+    this.#dispatch = new Dispatch({ ...owning, ...probing, ...naming, users: this.#users, answered, count })
     this.#reapAt = now + REAP_INTERVAL_MS
   }
 
@@ -134,6 +145,7 @@ export class Swim {
   handleExchange(id: number, result: ExchangeResult, now: number): void {
     this.#allowance.beginStream()
     const reply = result.ok ? result.message : undefined
+    if (reply !== undefined) this.#handleAnswer(now)
     if (this.#prober.handleTcpReply(id, reply) || this.#contest.handleExchange(id, reply, now)) return
     if (!result.ok) this.#sync.handleFailure(id, result.error)
     else if (result.message?.type === 'pushPull') this.#sync.handleReply(id, result.message, now)
@@ -289,6 +301,11 @@ export class Swim {
     this.#drops[reason] = (this.#drops[reason] ?? 0) + 1
   }
 
+  /** Somebody answered what we sent: packets go both ways. */
+  #handleAnswer(now: number): void {
+    if (this.#silence.handleAnswer()) this.#roster.handleSilenceEnd(now)
+  }
+
   get #hasLeft(): boolean {
     return this.#leftAt !== undefined
   }
@@ -314,18 +331,21 @@ export class Swim {
     if (this.#self.leaving && this.#roster.otherCount === 0) this.#becomeLeft(now)
   }
 
-  #createRoster(warnsSuspects: boolean): Roster {
+  #createRoster(features: SwimFeatures): Roster {
     return new Roster({
       config: this.#config,
       members: this.#members,
       self: this.#self,
       health: this.#health,
-      warnsSuspects,
+      silence: this.#silence,
+      warnsSuspects: features.lastWord,
       output: {
         rumour: (message, own, now) => {
           const ourLeave = message.type === 'dead' && message.node === this.#self.name && this.#self.leaving
           const onSpread = ourLeave ? () => this.#becomeLeft(now) : undefined
-          this.#gossip.addRumour({ key: keyOf(message), bytes: encodeMessage(message), own }, now, onSpread)
+          const doubted = !own && this.#members.doubts(message.node)
+          const news = { key: keyOf(message), bytes: encodeMessage(message), own, doubted }
+          this.#gossip.addRumour(news, now, onSpread)
         },
         warn: (entry, suspect) => this.#outbound.sendParts(entry, [encodeMessage(suspect)]),
         tell: (to, message, now) => this.#corrections.tell(to, message, now),

@@ -5,6 +5,7 @@
 import { constants } from 'node:os'
 import { ShoalError } from '../errors.js'
 import type { LeaveOptions, ShoalNode } from './shoal-node.js'
+import { checkTimeLimit } from './time-limit.js'
 
 export interface CloseOnSignalOptions extends LeaveOptions {
   /** When everything is closed, end the process by the signal, as if nobody had caught it. Default true. */
@@ -14,16 +15,16 @@ export interface CloseOnSignalOptions extends LeaveOptions {
 /**
  * At the first of these signals the node leaves, draining its services, and closes; the process then ends by that signal
  * unless `exit` is false. A second signal ends the process at once. Returns a function that takes the listeners off.
- * Throws INVALID_ARGUMENT for an empty list.
+ * Throws INVALID_ARGUMENT for a list that is empty or names what is no signal, or none that can be caught, and for a
+ * `drain` that is no time.
  */
 export function closeOnSignal(
   node: ShoalNode,
   signals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'],
   { exit = true, ...leave }: CloseOnSignalOptions = {},
 ): () => void {
-  if (!Array.isArray(signals) || signals.length === 0) {
-    throw new ShoalError('INVALID_ARGUMENT', `closeOnSignal needs signals such as ['SIGTERM', 'SIGINT']`)
-  }
+  checkSignals(signals)
+  if (leave.drain !== undefined) checkTimeLimit('drain', leave.drain)
   const off = (): void => {
     for (const signal of signals) process.removeListener(signal, onSignal)
   }
@@ -40,6 +41,21 @@ export function closeOnSignal(
   for (const signal of signals) process.on(signal, onSignal)
   return off
 }
+
+/** Node.js takes any name as that of an event, and then no signal ever comes. */
+function checkSignals(signals: readonly unknown[]): void {
+  const isSome = Array.isArray(signals) && signals.length > 0
+  const wrong = isSome ? signals.find((signal) => !canBeCaught(signal)) : undefined
+  if (isSome && wrong === undefined) return
+  const got = isSome ? `; ${typeof wrong === 'string' ? `'${wrong}'` : typeof wrong} is none that can be caught` : ''
+  throw new ShoalError('INVALID_ARGUMENT', `closeOnSignal needs signals such as ['SIGTERM', 'SIGINT']${got}`)
+}
+
+function canBeCaught(signal: unknown): boolean {
+  return typeof signal === 'string' && Object.hasOwn(constants.signals, signal) && !UNCATCHABLE.has(signal)
+}
+
+const UNCATCHABLE: ReadonlySet<string> = new Set(['SIGKILL', 'SIGSTOP'])
 
 /** So long the signal may take to end this process; then it does so itself, with the status that shells give to it. */
 const SIGNAL_MS = 100

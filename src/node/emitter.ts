@@ -3,16 +3,27 @@
  * becomes a `fault`. There is no `error` event, so nothing here can end a process.
  */
 
+import { ShoalError } from '../errors.js'
+
 type Listener<T> = (value: T) => void
 
 export class Emitter<Events extends { readonly fault: Error }> {
-  readonly #listeners = new Map<keyof Events, Set<Listener<never>>>()
+  readonly #listeners: ReadonlyMap<keyof Events, Set<Listener<never>>>
 
+  constructor(names: readonly (keyof Events & string)[]) {
+    this.#listeners = new Map(names.map((name) => [name, new Set()]))
+  }
+
+  /** Throws INVALID_ARGUMENT for an event that there is not, which would never come, and for what is no function. */
   on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): void {
-    let listeners = this.#listeners.get(name)
+    const listeners = this.#listeners.get(name)
     if (listeners === undefined) {
-      listeners = new Set()
-      this.#listeners.set(name, listeners)
+      const events = [...this.#listeners.keys()].join(', ')
+      throw new ShoalError('INVALID_ARGUMENT', `there is no event '${String(name)}'; there are ${events}`)
+    }
+    if (typeof listener !== 'function') {
+      const what = `a listener of '${String(name)}' must be a function`
+      throw new ShoalError('INVALID_ARGUMENT', `${what}, got ${typeof listener}`)
     }
     listeners.add(listener as Listener<never>)
   }
@@ -33,7 +44,7 @@ export class Emitter<Events extends { readonly fault: Error }> {
   }
 
   clear(): void {
-    this.#listeners.clear()
+    for (const listeners of this.#listeners.values()) listeners.clear()
   }
 
   /** A fault listener that throws has nobody left to be told. */

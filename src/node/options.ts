@@ -9,6 +9,7 @@ import { ShoalError } from '../errors.js'
 import type { AdmissionHooks, DelegateProtocol, GossipKey, Profile, Seeds, SwimConfig } from '../membership/index.js'
 import { type Random, randomInt } from '../random.js'
 import type { Authorize, CodecChoice, Middleware, OutgoingMiddleware, RpcTlsOptions } from '../rpc/index.js'
+import { checkOptionTable } from './known-options.js'
 
 export interface NodeOptions extends AdmissionHooks {
   /** Nodes of different clusters never see each other. `''` is an unlabelled cluster, as old memberlist peers form. */
@@ -152,9 +153,11 @@ const RECHECK_MS = { default: 10_000, min: 100, max: 3_600_000 } as const
 
 /** Checks and completes the options. Throws INVALID_OPTION; what only the system can refuse comes later. */
 export function resolveOptions(options: NodeOptions, { env, hostname, random }: OptionSources): ResolvedOptions {
-  assertKnown(options, OPTION_NAMES, 'option')
-  assertKnown(options.rpc ?? {}, RPC_OPTION_NAMES, 'rpc option')
-  assertKnown(options.health ?? {}, HEALTH_OPTION_NAMES, 'health option')
+  checkOptionTable(options, { what: 'option', names: OPTION_NAMES, code: 'INVALID_OPTION' })
+  const { rpc, health } = options
+  if (rpc !== undefined) checkOptionTable(rpc, { what: 'rpc option', names: RPC_OPTION_NAMES, code: 'INVALID_OPTION' })
+  if (health !== undefined)
+    checkOptionTable(health, { what: 'health option', names: HEALTH_OPTION_NAMES, code: 'INVALID_OPTION' })
   const bind = checkText('bind', options.bind ?? env['SHOAL_BIND'] ?? `0.0.0.0:${GOSSIP_PORT}`)
   const advertise = options.advertise ?? env['SHOAL_ADVERTISE']
   if (advertise !== undefined) checkText('advertise', advertise)
@@ -185,14 +188,12 @@ export function resolveOptions(options: NodeOptions, { env, hostname, random }: 
   }
 }
 
-function assertKnown(given: object, known: ReadonlySet<string>, what: string): void {
-  for (const name of Object.keys(given)) {
-    if (!known.has(name)) throw invalid(`'${name}' is no ${what}; there are ${[...known].join(', ')}`)
-  }
-}
-
 function requireCluster(cluster: unknown): string {
-  if (typeof cluster === 'string') return cluster
+  if (typeof cluster === 'string') {
+    const bytes = utf8Encode(cluster).length
+    if (bytes <= NAME_BYTES_MAX) return cluster
+    throw invalid(`cluster has ${bytes} bytes of UTF-8, it must have at most ${NAME_BYTES_MAX}: choose a shorter name`)
+  }
   throw invalid(
     `cluster must be a string, got ${typeof cluster}: it keeps clusters apart. Set it, or SHOAL_CLUSTER; '' means unlabelled`,
   )
@@ -207,8 +208,10 @@ function checkName(name: unknown): string {
   if (typeof name !== 'string')
     throw invalid(`name must be a string, got ${typeof name}; leave it out to have one made`)
   const bytes = utf8Encode(name).length
+  if (/\p{Cs}/u.test(name)) throw invalid(`name ${JSON.stringify(name)} has half a character, which UTF-8 cannot carry`)
   if (bytes >= 1 && bytes <= NAME_BYTES_MAX) return name
-  throw invalid(`name '${name}' has ${bytes} bytes of UTF-8, it must have 1 to ${NAME_BYTES_MAX}`)
+  const shown = name.length > 40 ? `${name.slice(0, 40)}…` : name
+  throw invalid(`name '${shown}' has ${bytes} bytes of UTF-8, it must have 1 to ${NAME_BYTES_MAX}`)
 }
 
 function splitList(text: string | undefined): string[] {

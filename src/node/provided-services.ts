@@ -21,6 +21,7 @@ import {
   type ServiceRef,
 } from '../rpc/index.js'
 import type { ServiceHook } from './hook.js'
+import { checkOptionTable } from './known-options.js'
 import { Registration, type ServiceHealth } from './registration.js'
 
 export interface ProvideOptions {
@@ -52,6 +53,17 @@ export interface ProvidedServicesParts {
   readonly onFault: (error: Error) => void
 }
 
+const OPTION_NAMES: ReadonlySet<string> = new Set<keyof ProvideOptions>([
+  'meta',
+  'version',
+  'paused',
+  'use',
+  'maxInFlight',
+  'start',
+  'stop',
+  'startTimeout',
+  'healthCheck',
+])
 const START_TIMEOUT_MS = 30_000
 const TIMER_MS_MAX = 0x7fff_ffff
 
@@ -65,6 +77,7 @@ export class ProvidedServices {
 
   /** Resolves when it runs, or at once when it is paused. Rejects INVALID_ARGUMENT, TOO_LARGE, SERVICE_FAILED; nothing is provided then. */
   async provide(service: ServiceRef, impl: object, options: ProvideOptions): Promise<Registration> {
+    checkOptionTable(options, { what: 'option of provide', names: OPTION_NAMES, code: 'INVALID_ARGUMENT' })
     const { clock, registry, rpc, flush, onFault } = this.#parts
     const contract = isContract(service) ? service : undefined
     const name = contract?.name ?? (service as string)
@@ -117,10 +130,10 @@ export class ProvidedServices {
     return health
   }
 
-  /** Delists all of them and refuses new calls; waits for the running ones. True when none is left. */
+  /** The node leaves: delists all of them for good and refuses new calls; waits for the running ones. True when none is left. */
   async drain(timeoutMs: number): Promise<boolean> {
     const all = [...this.#registrations.values()]
-    const drained = await Promise.all(all.map((registration) => registration.drain({ timeout: timeoutMs })))
+    const drained = await Promise.all(all.map((registration) => registration.drainToLeave(timeoutMs)))
     return drained.every((isEmpty) => isEmpty)
   }
 
@@ -137,11 +150,14 @@ export class ProvidedServices {
 
 function resolveHooks(
   service: string,
-  { start, stop, startTimeout = START_TIMEOUT_MS, healthCheck }: ProvideOptions,
+  { start, stop, startTimeout = START_TIMEOUT_MS, healthCheck, paused }: ProvideOptions,
 ): Pick<ConstructorParameters<typeof Registration>[0], 'start' | 'stop' | 'startTimeoutMs' | 'healthCheck'> {
   for (const [name, hook] of Object.entries({ start, stop })) {
     if (hook === undefined || typeof hook === 'function') continue
     throw new ShoalError('INVALID_ARGUMENT', `${name} of '${service}' must be a function, got ${typeof hook}`)
+  }
+  if (paused !== undefined && typeof paused !== 'boolean') {
+    throw new ShoalError('INVALID_ARGUMENT', `paused of '${service}' must be true or false, got ${typeof paused}`)
   }
   if (!Number.isFinite(startTimeout) || startTimeout <= 0 || startTimeout > TIMER_MS_MAX) {
     throw new ShoalError(

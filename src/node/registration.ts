@@ -22,6 +22,7 @@ import type { Admission, Rpc } from '../rpc/index.js'
 import { asError } from './emitter.js'
 import { HealthProbe } from './health-probe.js'
 import { runHook, type ServiceHook } from './hook.js'
+import { checkTimeLimit } from './time-limit.js'
 
 export interface RegistrationParts {
   readonly service: string
@@ -63,6 +64,8 @@ export class Registration implements AsyncDisposable {
   #state: LifecycleState
   #reason: string | undefined
   #removed = false
+  /** Its node leaves, or is closed: it will not run again. */
+  #isLeaving = false
   /** Set when the node goes. */
   #shutDown: Promise<void> | undefined
   #retryTimer: Timer | undefined
@@ -112,9 +115,9 @@ export class Registration implements AsyncDisposable {
   async begin(): Promise<void> {
     const first = firstStep(this.#parts.paused)
     this.#enter(first, undefined)
-    const endsAt = this.#parts.clock.wallMs() + this.#parts.startTimeoutMs
+    const endsAt = this.#parts.clock.monotonicMs() + this.#parts.startTimeoutMs
     while (this.#isOurs() && (this.status === 'starting' || this.status === 'failed')) {
-      const left = endsAt - this.#parts.clock.wallMs()
+      const left = endsAt - this.#parts.clock.monotonicMs()
       if (left <= 0) throw this.#startFailed(`did not start within ${this.#parts.startTimeoutMs} ms`)
       await this.#change(left)
     }
@@ -129,7 +132,7 @@ export class Registration implements AsyncDisposable {
 
   /**
    * Takes calls again, after running the start hook when it was deactivated or never started. Rejects SERVICE_FAILED
-   * when that fails: it is tried again every 5 s then. Rejects CLOSED after `stop`.
+   * when that fails: it is tried again every 5 s then. Rejects CLOSED after `stop`, and once its node leaves or closes.
    */
   async resume(): Promise<void> {
     this.#order('activate', undefined)
@@ -142,7 +145,7 @@ export class Registration implements AsyncDisposable {
    * `resume` starts it again. Rejects CLOSED after `stop`; a stop hook that fails is a fault, and the service stopped.
    */
   async deactivate({ timeout = FINISH_MS }: { readonly timeout?: number } = {}): Promise<void> {
-    this.#finishMs = timeout
+    this.#finishMs = checkTimeLimit(`timeout for '${this.service}'`, timeout)
     this.#order('deactivate', undefined)
     while (this.#isOurs() && isInTransition(this.#state)) await this.#change()
   }
@@ -156,11 +159,21 @@ export class Registration implements AsyncDisposable {
 
   /**
    * Is delisted, refuses new calls as DRAINING, and waits for the running ones: true when none was left within `timeout`
-   * ms (default 10,000). Stays draining until `resume` or `stop`.
+   * ms (default 10,000). Stays draining until `resume` or `stop`. What was not started yet is kept from starting instead.
    */
   async drain({ timeout = 10_000 }: { readonly timeout?: number } = {}): Promise<boolean> {
+    checkTimeLimit(`timeout for '${this.service}'`, timeout)
     this.#order('drain', undefined)
     return this.#parts.rpc.drain(this.service, timeout)
+  }
+
+  /**
+   * Its node leaves: drains it for good.
+   * @internal
+   */
+  drainToLeave(timeoutMs: number): Promise<boolean> {
+    this.#isLeaving = true
+    return this.drain({ timeout: timeoutMs })
   }
 
   /**
@@ -179,6 +192,7 @@ export class Registration implements AsyncDisposable {
     this.#removed = true
     this.#parts.clock.clearTimer(this.#retryTimer)
     this.#probe?.stop()
+    this.#starting?.abort()
     this.#state = { admin: 'inactive', status: 'stopped', isStarted: false }
     const { registry, rpc, flush, onStopped } = this.#parts
     registry.withdraw(this.service, this.#parts.clock.wallMs())
@@ -190,6 +204,7 @@ export class Registration implements AsyncDisposable {
 
   /** The node goes: nothing more is announced, only the stop hook is run, once. Never rejects. */
   shutDown(): Promise<void> {
+    this.#isLeaving = true
     this.#shutDown ??= this.#endQuietly()
     return this.#shutDown
   }
@@ -200,6 +215,7 @@ export class Registration implements AsyncDisposable {
 
   #order(input: LifecycleInput, reason: string | undefined): void {
     this.#assertProvided()
+    if (input === 'activate' && this.#isLeaving) throw this.#closed('belongs to a node that leaves or has left')
     this.#apply(input, reason)
     if (this.adminStatus !== 'active') this.#starting?.abort()
   }
@@ -338,7 +354,10 @@ export class Registration implements AsyncDisposable {
   }
 
   #assertProvided(): void {
-    if (!this.#removed) return
-    throw new ShoalError('CLOSED', `'${this.service}' was stopped; provide it again`)
+    if (this.#removed) throw this.#closed('was stopped')
+  }
+
+  #closed(why: string): ShoalError {
+    return new ShoalError('CLOSED', `'${this.service}' ${why}; provide it again`)
   }
 }

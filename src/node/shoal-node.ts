@@ -22,23 +22,22 @@ import {
   waitForServices,
   watchService,
 } from '../registry/index.js'
-import {
-  type AnyApi,
-  type ApiStub,
-  type CallCbOptions,
-  type CallOptions,
-  type Contract,
-  type ContractStub,
-  isContract,
-  type ModuleCallOptions,
-  type NodeResult,
-  type RemoteOptions,
-  type Rpc,
-  type RpcTlsOptions,
-  type ServiceImpl,
-  type ServiceRef,
-  type StreamCbOptions,
-  type StubOptions,
+import type {
+  AnyApi,
+  ApiStub,
+  CallCbOptions,
+  CallOptions,
+  Contract,
+  ContractStub,
+  ModuleCallOptions,
+  NodeResult,
+  RemoteOptions,
+  Rpc,
+  RpcTlsOptions,
+  ServiceImpl,
+  ServiceRef,
+  StreamCbOptions,
+  StubOptions,
 } from '../rpc/index.js'
 import type { ClusterLink } from './cluster-link.js'
 import type { Emitter } from './emitter.js'
@@ -49,6 +48,8 @@ import { NodeKeyring } from './node-keyring.js'
 import type { ResolvedOptions } from './options.js'
 import { ProvidedServices, type ProvideOptions } from './provided-services.js'
 import type { Registration } from './registration.js'
+import { nameOf, serviceNames } from './service-names.js'
+import { checkTimeLimit } from './time-limit.js'
 
 /** What a node tells its listeners. `fault` is trouble in the background that stopped nothing. */
 export interface NodeEvents {
@@ -228,11 +229,15 @@ export class ShoalNode implements AsyncDisposable {
     return this.#registry.getServices()
   }
 
-  /** Resolves when all of them have `min` running instances. Rejects WAIT_TIMEOUT with `missing`, CANCELLED or CLOSED. */
+  /**
+   * Resolves when all of them have `min` running instances. Rejects WAIT_TIMEOUT with `missing`, INVALID_ARGUMENT,
+   * CANCELLED or CLOSED.
+   */
   async waitForServices(services: readonly ServiceRef[], options: WaitForServicesOptions = {}): Promise<void> {
+    const names = serviceNames(services)
     const { timeout, retries, min, signal } = options
     const timeoutMs = timeout ?? (retries === undefined ? DEFAULT_WAIT_MS : retries * 1_000)
-    await waitForServices(this.#source, services.map(nameOf), {
+    await waitForServices(this.#source, names, {
       timeoutMs,
       min,
       signal,
@@ -250,6 +255,7 @@ export class ShoalNode implements AsyncDisposable {
     return this.#membership.members()
   }
 
+  /** Throws INVALID_ARGUMENT for another event, and for what is no function. */
   on<Name extends keyof NodeEvents>(name: Name, listener: (value: NodeEvents[Name]) => void): this {
     this.#emitter.on(name, listener)
     return this
@@ -320,11 +326,17 @@ export class ShoalNode implements AsyncDisposable {
 
   /**
    * Leaves the cluster: delists all services, lets running calls finish, tells the others, stops the services. Calls can
-   * still be made until `close`, and `join` comes back. A second call before that gives the same promise.
+   * still be made until `close`, and `join` comes back. A second call before that gives the same promise. Rejects
+   * INVALID_ARGUMENT for a `drain` that is no time, changing nothing, and CLOSED.
    */
   leave(options: LeaveOptions = {}): Promise<void> {
-    this.#leaving ??= this.#leave(options.drain ?? DEFAULT_DRAIN_MS)
-    return this.#leaving
+    try {
+      const drainMs = checkTimeLimit('drain', options.drain ?? DEFAULT_DRAIN_MS)
+      this.#leaving ??= this.#leave(drainMs)
+      return this.#leaving
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** Frees everything; calls in flight end with what is known of them. Without `leave` before, others see a crash. */
@@ -375,8 +387,4 @@ export interface NodeParts {
   readonly emitter: Emitter<NodeEvents>
   readonly feed: ServiceFeed
   readonly endpoint: HealthEndpoint | undefined
-}
-
-function nameOf(service: ServiceRef): string {
-  return isContract(service) ? service.name : service
 }

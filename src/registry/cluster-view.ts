@@ -41,6 +41,7 @@ export class ClusterView {
   readonly #pending = new Map<string, Set<HeldRecord>>()
   readonly #own: Slot
   #livesSeen = 0
+  #revision = 0
   readonly #options: ClusterViewOptions
 
   constructor(own: NodeRecords, rpcAddress: string, options: ClusterViewOptions) {
@@ -56,7 +57,13 @@ export class ClusterView {
     return this.#livesSeen
   }
 
+  /** Another one whenever what is listed, where it is, or how it is trusted may have changed. */
+  get revision(): number {
+    return this.#revision
+  }
+
   handleMember(view: MemberView): void {
+    this.#revision++
     if (view.name === this.#own.node) this.#moveTo(this.#own, view.rpcAddress)
     else if (view.state === 'gone') this.#forget(view.name)
     else this.#see(view)
@@ -119,6 +126,7 @@ export class ClusterView {
 
   /** Our own records live on under another boot id. */
   replaceOwn(records: NodeRecords): void {
+    this.#revision++
     this.#own.bootId = records.bootId
     this.#own.records = records
     this.#relistAll(this.#own)
@@ -279,6 +287,7 @@ export class ClusterView {
     const after = face?.status === 'running' ? face : undefined
     if (face !== undefined) this.index.see(service)
     if (before === after) return
+    this.#revision++
     if (after !== undefined) {
       this.index.put(after)
       this.#options.emit({ type: 'event', event: { type: before === undefined ? 'up' : 'update', instance: after } })

@@ -44,17 +44,18 @@ export function firstStep(paused: boolean): LifecycleStep {
 /**
  * | status \ input | activate | pause | deactivate | drain | news |
  * |---|---|---|---|---|---|
- * | starting | - | later | later | later | started: running, or what was ordered meanwhile; start-failed: failed |
+ * | starting | - | later | later | as pause | started: running, or what was ordered meanwhile; start-failed: failed |
  * | running | - | pausing | stopping | draining | unhealthy: failed |
  * | pausing | running | - | stopping | draining | idle: paused |
  * | paused | running, or starting when it never started | - | stopping, or stopped | draining | |
  * | draining | running | pausing | stopping | - | |
- * | stopping | later | later | - | - | stopped: stopped, or what was ordered meanwhile |
+ * | stopping | later | later | - | nothing is obeyed later | stopped: stopped, or what was ordered meanwhile |
  * | stopped | starting | starting, then paused | - | - | |
- * | failed, not started | starting (retry too) | no retry | stopped | - | |
+ * | failed, not started | starting (retry too) | no retry | stopped | as pause | |
  * | failed, started | - | pausing | stopping | draining | healthy: running |
  *
- * An input that means nothing in a state changes nothing.
+ * An input that means nothing in a state changes nothing. To drain what is not started is to keep it from starting: it
+ * must not come up behind the back of whoever drains it.
  */
 export function nextStep(state: LifecycleState, input: LifecycleInput): LifecycleStep {
   switch (input) {
@@ -120,7 +121,9 @@ function deactivate(state: LifecycleState): LifecycleStep {
 }
 
 function drain(state: LifecycleState): LifecycleStep {
-  return stay(state.isStarted && !isInTransition(state) ? { ...state, status: 'draining' } : state)
+  if (state.status === 'stopping') return stay({ ...state, admin: 'inactive' })
+  if (state.isStarted) return stay({ ...state, status: 'draining' })
+  return stay(state.admin === 'active' ? { ...state, admin: 'pause' } : state)
 }
 
 function starting(admin: AdminStatus): LifecycleStep {

@@ -20,7 +20,8 @@ import { OwnRecords, type StatusChange } from './own-records.js'
 import { Recheck } from './recheck.js'
 import { type Instance, isName, type MetaRef, type ServiceMeta } from './record.js'
 import type { RegistryInspection, RegistryOptions } from './registry-options.js'
-import { matches, type SelectionContext, type SelectionWish, selectInstances } from './selection.js'
+import { inOrder, matches, type SelectionContext, type SelectionWish, selectInstances } from './selection.js'
+import { Shortlists } from './shortlists.js'
 import { digestOf, lackingSets } from './sync.js'
 import { Turns } from './turns.js'
 
@@ -33,7 +34,8 @@ export class Registry implements PayloadHandler {
   readonly #own: OwnRecords
   readonly #view: ClusterView
   readonly #turns = new Turns()
-  readonly #selection: Omit<SelectionContext, 'turn' | 'suspects'>
+  readonly #selection: SelectionContext
+  readonly #shortlists: Shortlists
   readonly #syncBytesMax: number
   readonly #drops: DropCounts = newDropCounts()
   readonly #metas: MetaStore
@@ -56,11 +58,13 @@ export class Registry implements PayloadHandler {
         `packetBytesMax must be at least ${PACKET_BYTES_MIN}, not ${packetBytesMax}`,
       )
     }
-    const { pending = () => 0, rttMs = () => undefined } = options
-    this.#selection = { random, pending, rttMs }
     this.#syncBytesMax = options.syncBytesMax ?? 8 * MIB
     this.#own = this.#createOwn(options, packetBytesMax)
     this.#view = this.#createView(options)
+    this.#shortlists = new Shortlists(this.#view)
+    const { pending = () => 0, rttMs = () => undefined } = options
+    const turn = (service: string): number => this.#turns.next(service)
+    this.#selection = { random, pending, rttMs, turn, suspects: this.#view.suspects }
     this.#metas = new MetaStore({
       weightMax: options.metaBytesMax ?? 64 * MIB,
       inUse: () => this.#view.largeMetas(),
@@ -243,10 +247,11 @@ export class Registry implements PayloadHandler {
    * Where to try a call: the running instances that pass the wish's filters, in its order. With `nodes`, exactly those in
    * the given order as far as they are visible; a filter leaves out those that do not list the service or do not pass.
    */
-  candidates(service: string, wish: SelectionWish, nodes?: readonly string[]): ServiceEndpoint[] {
-    const names =
-      nodes === undefined ? this.#select(service, wish).map(({ node }) => node) : this.#named(service, wish, nodes)
-    return names.map((node) => this.#view.endpoint(node)).filter((endpoint) => endpoint !== undefined)
+  candidates(service: string, wish: SelectionWish, nodes?: readonly string[]): readonly ServiceEndpoint[] {
+    if (nodes === undefined) return inOrder(this.#shortlists.get(service, wish), wish, this.#selection)
+    return this.#named(service, wish, nodes)
+      .map((node) => this.#view.endpoint(node))
+      .filter((endpoint) => endpoint !== undefined)
   }
 
   inspect(): RegistryInspection {
@@ -272,9 +277,7 @@ export class Registry implements PayloadHandler {
   }
 
   #select(service: string, wish: SelectionWish): Instance[] {
-    const turn = (): number => this.#turns.next(service)
-    const context = { ...this.#selection, suspects: this.#view.suspects, turn }
-    return selectInstances(this.#view.index.of(service).values(), wish, context)
+    return selectInstances(this.#view.index.of(service).values(), wish, this.#selection)
   }
 
   #named(service: string, wish: SelectionWish, nodes: readonly string[]): readonly string[] {

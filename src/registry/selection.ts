@@ -4,7 +4,7 @@
  * wish is declared by rpc's directory as well: the two modules are strangers.
  */
 import semver from 'semver'
-import { ShoalError, unreachable } from '../errors.js'
+import { RpcError, unreachable } from '../errors.js'
 import { type Random, shuffle } from '../random.js'
 import type { Instance } from './record.js'
 
@@ -28,11 +28,21 @@ export interface SelectionContext {
   /** Nodes that membership suspects. */
   readonly suspects: ReadonlySet<string>
   /** Counts the calls that go round, from 0. */
-  readonly turn: () => number
+  readonly turn: (service: string) => number
   /** Calls of this node under way at that one. */
   readonly pending: (node: string) => number
   /** Smoothed round trip in ms; undefined when unknown. */
   readonly rttMs: (node: string) => number | undefined
+}
+
+/** What can be said of an instance without asking the policy. */
+export interface Shortlist<T extends { readonly node: string }> {
+  readonly service: string
+  /** Of this process; empty when it is to have no preference. */
+  readonly local: readonly T[]
+  readonly trusted: readonly T[]
+  /** On nodes that membership suspects. */
+  readonly suspected: readonly T[]
 }
 
 /** A new array of the instances that pass, best first. Throws INVALID_ARGUMENT when `where` throws. */
@@ -41,19 +51,48 @@ export function selectInstances(
   wish: SelectionWish,
   context: SelectionContext,
 ): Instance[] {
-  const policy = wish.policy ?? (wish.key === undefined ? 'random' : 'key')
-  const localFirst = wish.localFirst ?? policy !== 'key'
+  const listed = Array.from(instances)
+  return [...inOrder(shortlist(listed, wish, context.suspects), wish, context)]
+}
+
+/** The instances that pass the filters, by how they are preferred. Throws INVALID_ARGUMENT when `where` throws. */
+export function shortlist(
+  instances: readonly Instance[],
+  wish: SelectionWish,
+  suspects: ReadonlySet<string>,
+): Shortlist<Instance> {
+  const isLocalFirst = prefersLocal(wish)
   const local: Instance[] = []
   const trusted: Instance[] = []
   const suspected: Instance[] = []
   for (const instance of withMethod(filtered(instances, wish), wish.method)) {
-    if (instance.local && localFirst) local.push(instance)
-    else if (context.suspects.has(instance.node)) suspected.push(instance)
+    if (instance.local && isLocalFirst) local.push(instance)
+    else if (suspects.has(instance.node)) suspected.push(instance)
     else trusted.push(instance)
   }
-  const rest = arrange(trusted, { policy, key: wish.key ?? '', context })
-  if (local.length === 0 && suspected.length === 0) return rest
-  return [...local, ...rest, ...arrange(suspected, { policy, key: wish.key ?? '', context })]
+  return { service: instances[0]?.service ?? '', local, trusted, suspected }
+}
+
+/** A shortlist in the order in which it is tried. May be one of its own arrays. */
+export function inOrder<T extends { readonly node: string }>(
+  { service, local, trusted, suspected }: Shortlist<T>,
+  wish: SelectionWish,
+  context: SelectionContext,
+): readonly T[] {
+  const parts = { policy: policyOf(wish), key: wish.key ?? '', service, context }
+  const rest = trusted.length < 2 ? trusted : arrange(trusted, parts)
+  if (suspected.length > 0) return [...local, ...rest, ...arrange(suspected, parts)]
+  if (local.length === 0) return rest
+  return rest.length === 0 ? local : [...local, ...rest]
+}
+
+/** Whether the instance of this process comes first. */
+export function prefersLocal(wish: SelectionWish): boolean {
+  return wish.localFirst ?? policyOf(wish) !== 'key'
+}
+
+function policyOf({ policy, key }: SelectionWish): SelectionPolicy {
+  return policy ?? (key === undefined ? 'random' : 'key')
 }
 
 /** True if the instance passes the filters of the wish, the method apart. */
@@ -63,40 +102,47 @@ export function matches(instance: Instance, { version, where }: SelectionWish): 
   try {
     return where(instance)
   } catch (cause) {
-    throw new ShoalError('INVALID_ARGUMENT', `the filter 'where' failed on ${instance.node}`, { cause })
+    throw new RpcError('INVALID_ARGUMENT', `the filter 'where' failed on ${instance.node}`, { executed: 'no', cause })
   }
 }
 
-function filtered(instances: Iterable<Instance>, wish: SelectionWish): Iterable<Instance> {
+function filtered(instances: readonly Instance[], wish: SelectionWish): readonly Instance[] {
   if (wish.version === undefined && wish.where === undefined) return instances
-  return Array.from(instances).filter((instance) => matches(instance, wish))
+  return instances.filter((instance) => matches(instance, wish))
 }
 
 /** In a cluster of mixed versions only some have it; when none lists it the callee is asked all the same, and says so. */
-function withMethod(instances: Iterable<Instance>, method: string | undefined): Iterable<Instance> {
+function withMethod(instances: readonly Instance[], method: string | undefined): readonly Instance[] {
   if (method === undefined) return instances
-  const all = Array.from(instances)
-  const having = all.filter(({ methods }) => methods.includes(method))
-  return having.length === 0 ? all : having
+  const having = instances.filter(({ methods }) => methods.includes(method))
+  return having.length === 0 ? instances : having
 }
 
 interface Arrangement {
   readonly policy: SelectionPolicy
   readonly key: string
+  readonly service: string
   readonly context: SelectionContext
 }
 
-function arrange(instances: Instance[], { policy, key, context }: Arrangement): Instance[] {
+interface Named {
+  readonly node: string
+}
+
+/** A new array. */
+function arrange<T extends Named>(listed: readonly T[], { policy, key, service, context }: Arrangement): T[] {
+  const { random, turn, pending, rttMs } = context
+  const instances = listed.slice()
   if (instances.length < 2) return instances
   switch (policy) {
     case 'random':
-      return shuffle(instances, context.random)
+      return shuffle(instances, random)
     case 'round-robin':
-      return rotated(instances.sort(byName), context.turn())
+      return rotated(instances.sort(byName), turn(service))
     case 'least-pending':
-      return ranked(shuffle(instances, context.random), ({ node }) => context.pending(node))
+      return ranked(shuffle(instances, random), ({ node }) => pending(node))
     case 'nearest':
-      return ranked(shuffle(instances, context.random), ({ node }) => context.rttMs(node) ?? Number.POSITIVE_INFINITY)
+      return ranked(shuffle(instances, random), ({ node }) => rttMs(node) ?? Number.POSITIVE_INFINITY)
     case 'key':
       return ranked(instances.sort(byName), ({ node }) => -rendezvousWeight(key, node))
     default:
@@ -105,17 +151,17 @@ function arrange(instances: Instance[], { policy, key, context }: Arrangement): 
 }
 
 /** Lowest rank first; equals keep their order. */
-function ranked(instances: readonly Instance[], rank: (instance: Instance) => number): Instance[] {
+function ranked<T>(instances: readonly T[], rank: (instance: T) => number): T[] {
   const ranks = instances.map((instance) => ({ instance, rank: rank(instance) }))
   return ranks.sort((a, b) => (a.rank === b.rank ? 0 : a.rank - b.rank)).map(({ instance }) => instance)
 }
 
-function rotated(instances: readonly Instance[], turn: number): Instance[] {
+function rotated<T>(instances: readonly T[], turn: number): T[] {
   const at = turn % instances.length
   return [...instances.slice(at), ...instances.slice(0, at)]
 }
 
-function byName(a: Instance, b: Instance): number {
+function byName(a: Named, b: Named): number {
   return a.node < b.node ? -1 : 1
 }
 

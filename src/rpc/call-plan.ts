@@ -18,6 +18,8 @@ import type { Stream } from './stream-method.js'
 /** A service by name or by contract. */
 export type ServiceRef = string | Contract
 
+const NO_OPTIONS: CallOptions = Object.freeze({})
+
 /** What the user asked for. */
 export interface CallSpec {
   readonly service: ServiceRef
@@ -72,6 +74,7 @@ export function planCall(spec: CallSpec, now: number, defaultTimeoutMs: number):
     throw new RpcError('CANCELLED', message, { executed: 'no', cause: parent.signal.reason })
   }
   checkFlag('forceRemote', options.forceRemote)
+  checkFlag('idempotent', options.idempotent)
   // What was drawn of a stream among the arguments cannot be sent again.
   const idempotent = input === undefined && (options.idempotent ?? described?.idempotent ?? false)
   if (isStream || input !== undefined) checkStreamed(`${service}.${method}`, options, cast)
@@ -102,7 +105,7 @@ function methodOf(service: ServiceRef, method: string): Method | Stream | undefi
 }
 
 function checkOptions(options: unknown): CallOptions {
-  if (options === undefined) return {}
+  if (options === undefined) return NO_OPTIONS
   if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options
   throw invalidArgument('the options of a call must be an object, such as { timeout: 1_000 }')
 }

@@ -47,7 +47,14 @@ export class Caller {
 
   /** One call, on the first instance that takes it. */
   callCb(spec: CallSpec): Promise<unknown> {
-    return promised(() => this.layered(this.plan(spec, CALL_TIMEOUT_MS), (plan) => this.pass(plan)))
+    try {
+      const plan = this.plan(spec, CALL_TIMEOUT_MS)
+      return this.#options.outgoing === undefined && !areCallsTraced()
+        ? this.pass(plan)
+        : this.layered(plan, (layered) => this.pass(layered))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** All instances in parallel, each with the same deadline; settled results in the order of the directory. */
@@ -91,9 +98,11 @@ export class Caller {
     const { directory, circuits, now, attempt, setTimer, budget } = this.#options
     const { service, method } = request
     const listed = found ?? directory.candidates(service, method, selection)
-    const candidates = selection.nodes === undefined ? circuits.arrange(service, listed, now()) : listed
+    const isAsListed = selection.nodes !== undefined || circuits.isClear
+    const candidates = isAsListed ? listed : circuits.arrange(service, listed, now())
     budget.noteCall()
-    if (hedgeMs === undefined || candidates.length < 2) return this.#failover.run({ candidates, request, idempotent })
+    if (hedgeMs === undefined || candidates.length < 2)
+      return this.#failover.run({ candidates, request, idempotent, selection })
     const mayHedge = (): boolean => budget.tryTake(now())
     return runHedged({ attempt, setTimer, mayHedge, aborts: this.#hedges }, { candidates, request, hedgeMs })
   }

@@ -49,6 +49,11 @@ export class Circuits {
     return count
   }
 
+  /** Nothing has failed lately: every order is right as it is. */
+  get isClear(): boolean {
+    return this.#byInstance.size === 0
+  }
+
   /** Since the start. */
   get ejections(): number {
     return this.#ejections

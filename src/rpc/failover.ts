@@ -6,13 +6,16 @@
 import { RpcError } from '../errors.js'
 import { AttemptHistory, mayTryAgain } from './attempt-history.js'
 import type { Attempt, CallRequest } from './call.js'
-import type { Candidate } from './directory.js'
+import type { Candidate, Selection } from './directory.js'
+import { noInstances } from './no-instances.js'
 
 /** One walk over the instances of a service. */
 export interface Pass {
   readonly candidates: readonly Candidate[]
   readonly request: CallRequest
   readonly idempotent: boolean
+  /** What was asked of the candidates, for whoever is told that there are none. */
+  readonly selection?: Selection | undefined
 }
 
 export interface FailoverParts {
@@ -36,7 +39,7 @@ export class Failover {
   /** Resolves with the first answer, rejects with the last failure and all `attempts`; NO_INSTANCES without candidates. */
   run(pass: Pass): Promise<unknown> {
     const first = pass.candidates[0]
-    if (first === undefined) return Promise.reject(noInstances(pass.request))
+    if (first === undefined) return Promise.reject(noInstances(pass.request, pass.selection))
     const tried = this.#attempt(first, pass.request)
     // With nowhere else to go the attempt's own promise is the answer, as it is.
     if (pass.candidates.length === 1) return tried
@@ -73,13 +76,4 @@ export class Failover {
     if (last.code === 'DEADLINE_EXCEEDED') return last
     return new RpcError('DEADLINE_EXCEEDED', `no time is left to call ${service}.${method} on another node`, fields)
   }
-}
-
-function noInstances({ service, method }: CallRequest): RpcError {
-  return new RpcError(
-    'NO_INSTANCES',
-    `no running instance of '${service}' is known, so ${method} could not be called; ` +
-      'wait for it with waitForServices, or check that a node of this cluster provides it',
-    { executed: 'no' },
-  )
 }

@@ -7,13 +7,14 @@ import { type RemoteFailure, RpcError, ShoalError } from '../errors.js'
 import { ActiveCall } from './active-call.js'
 import { Authorization, type Denial } from './authorization.js'
 import type { CancelReason, Dispatcher, IncomingCall, ItemSink, Outcome } from './call.js'
+import { CallableMethods } from './callable-methods.js'
 import type { Admission, HandlersOptions, HandlersStats, Provided } from './handlers-options.js'
 import { Load } from './load.js'
 import { type AnyFunction, tryMethod } from './method-lookup.js'
 import { layersProblem, type Middleware, runMiddleware } from './middleware.js'
 import { describe, nameProblem } from './names.js'
 import { remoteFailure } from './remote-failure.js'
-import { isGenerator, runStream } from './run-stream.js'
+import { runStream } from './run-stream.js'
 import { checkItem, type MethodSchemas, runChecked } from './schema-check.js'
 import { isThenable } from './thenable.js'
 
@@ -22,8 +23,7 @@ const IN_FLIGHT_MAX = 10_000
 interface Entry {
   readonly name: string
   readonly methods: object
-  readonly only: ReadonlySet<string> | undefined
-  readonly streams: ReadonlySet<string> | undefined
+  readonly callable: CallableMethods
   readonly admission: () => Admission
   readonly reason: () => string | undefined
   readonly use: readonly Middleware[]
@@ -32,16 +32,12 @@ interface Entry {
   readonly load: Load
 }
 
-interface Admitted {
-  readonly entry: Entry
-  readonly handler: AnyFunction
-}
-
 /** A call that counts as in flight. */
 interface Running {
   readonly call: IncomingCall
   readonly active: ActiveCall
-  readonly admitted: Admitted
+  readonly entry: Entry
+  readonly handler: AnyFunction
   readonly settle: (outcome: Outcome) => void
 }
 
@@ -65,7 +61,7 @@ export class Handlers implements Dispatcher {
 
   /** Makes a service callable. Throws INVALID_ARGUMENT for a name that cannot be used or is taken; nothing is changed then. */
   provide(service: string, provided: Provided): void {
-    const { methods, only } = provided
+    const { methods, only, streams } = provided
     this.#checkNew('service', service, methods)
     const missing = only?.find((name) => tryMethod(methods, name) === undefined)
     if (missing !== undefined) {
@@ -83,8 +79,7 @@ export class Handlers implements Dispatcher {
     this.#entries.set(service, {
       name: service,
       methods,
-      only: only === undefined ? undefined : new Set(only),
-      streams: provided.streams === undefined ? undefined : new Set(provided.streams),
+      callable: new CallableMethods({ methods, only, streams }),
       admission: provided.admission,
       reason: provided.reason ?? (() => undefined),
       use: [...(this.#options.use ?? []), ...(provided.use ?? [])],
@@ -131,15 +126,17 @@ export class Handlers implements Dispatcher {
   }
 
   dispatch(call: IncomingCall, settle: (outcome: Outcome) => void): ((reason: CancelReason) => void) | undefined {
-    const admitted = this.#admit(call)
-    if (admitted instanceof RpcError) {
+    const entry = this.#entries.get(call.service)
+    const admitted = entry === undefined ? this.#notProvided(call) : this.#admit(entry, call)
+    if (entry === undefined || admitted instanceof RpcError) {
       this.#refused++
-      settle({ ok: false, error: admitted })
+      settle({ ok: false, error: admitted as RpcError })
       return undefined
     }
     const active = new ActiveCall(call, this.#options.now)
-    this.#begin(admitted.entry)
-    const running: Running = { call, active, admitted, settle }
+    entry.load.add()
+    this.#load.add()
+    const running: Running = { call, active, entry, handler: admitted, settle }
     return this.#authorization === undefined ? this.#run(running) : this.#authorize(this.#authorization, running)
   }
 
@@ -165,10 +162,9 @@ export class Handlers implements Dispatcher {
   }
 
   #answered(running: Running, denial: Denial | undefined): Cancel | undefined {
-    const { call, active, admitted } = running
+    const { call, active, entry } = running
     if (denial === undefined) {
       // The hook may have taken its time.
-      const { entry } = admitted
       const admission = entry.admission()
       const refusal = admission === 'running' ? this.#expired(call) : this.#closedFor(entry, admission)
       if (refusal === undefined) return this.#run(running)
@@ -180,20 +176,19 @@ export class Handlers implements Dispatcher {
     return undefined
   }
 
-  #refuse({ active, admitted, settle }: Running, error: RpcError): void {
+  #refuse({ active, entry, settle }: Running, error: RpcError): void {
     this.#refused++
-    this.#end(admitted.entry, active, false)
+    this.#end(entry, active, false)
     settle({ ok: false, error })
   }
 
   #run(running: Running): Cancel | undefined {
-    const { call, active, admitted, settle } = running
-    const { entry } = admitted
+    const { call, active, entry, settle } = running
     this.#served++
     let result: unknown
     let pending: Promise<unknown> | undefined
     try {
-      result = this.#options.runInCall(active, () => this.#invoke(admitted, active))
+      result = this.#options.runInCall(active, () => this.#invoke(running))
       if (isThenable(result)) pending = Promise.resolve(result)
     } catch (thrown) {
       this.#end(entry, active, false)
@@ -219,18 +214,21 @@ export class Handlers implements Dispatcher {
     return (reason) => this.#cancel(active, reason)
   }
 
-  #admit(call: IncomingCall): Admitted | RpcError {
-    const entry = this.#entries.get(call.service)
-    if (entry === undefined) return this.#refusal('NOT_PROVIDED', `does not provide '${call.service}'`)
+  #notProvided({ service }: IncomingCall): RpcError {
+    return this.#refusal('NOT_PROVIDED', `does not provide '${service}'`)
+  }
+
+  /** The handler, for a call that may run now. */
+  #admit(entry: Entry, call: IncomingCall): AnyFunction | RpcError {
     const admission = entry.admission()
     if (admission !== 'running') return this.#closedFor(entry, admission)
-    const listed = entry.only === undefined || entry.only.has(call.method)
-    const handler = listed ? tryMethod(entry.methods, call.method) : undefined
-    if (handler === undefined) {
+    const { callable } = entry
+    const method = callable.find(call.method)
+    if (method === undefined) {
       return this.#refusal('NO_METHOD', `has no method ${describe(call.method)} in '${call.service}'`)
     }
-    const isStream = entry.streams === undefined ? isGenerator(handler) : entry.streams.has(call.method)
-    if (isStream !== (call.output !== undefined) && (isStream || entry.streams !== undefined)) {
+    const { handler, isStream } = method
+    if (isStream !== (call.output !== undefined) && (isStream || callable.saysStreams)) {
       return this.#refusal('NO_METHOD', kindProblem(call, isStream))
     }
     const late = this.#expired(call)
@@ -238,7 +236,7 @@ export class Handlers implements Dispatcher {
     if (entry.load.count >= entry.maxInFlight) {
       return this.#refusal('OVERLOADED', `already runs ${entry.maxInFlight} calls of '${call.service}'`)
     }
-    return { entry, handler }
+    return handler
   }
 
   #expired({ service, method, deadlineAt }: IncomingCall): RpcError | undefined {
@@ -258,9 +256,12 @@ export class Handlers implements Dispatcher {
     return new RpcError(code, `node '${node}' ${what}`, { executed: 'no', node })
   }
 
-  #invoke({ entry, handler }: Admitted, active: ActiveCall): unknown {
+  #invoke({ entry, handler, active }: Running): unknown {
     const schemas = entry.schemas?.get(active.method)
     const { output } = active
+    if (schemas === undefined && output === undefined && entry.use.length === 0) {
+      return Reflect.apply(handler, entry.methods, active.args)
+    }
     const run = (args: readonly unknown[]): unknown => Reflect.apply(handler, entry.methods, args)
     const answer =
       output === undefined ? run : (args: readonly unknown[]) => this.#stream(active, output, run(args), schemas)
@@ -327,11 +328,6 @@ export class Handlers implements Dispatcher {
     const error = new RpcError('REMOTE', message, { executed: 'yes', node, remote })
     if (call.cast) onCastFailed?.(error)
     return { ok: false, error }
-  }
-
-  #begin(entry: Entry): void {
-    entry.load.add()
-    this.#load.add()
   }
 
   #end(entry: Entry, active: ActiveCall, hasResult: boolean): void {

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../clock.js'
 import { RpcError } from '../errors.js'
 import { AbortWatch } from './abort-watch.js'
 import type { Attempt, CallRequest, CancelReason, Dispatcher, IncomingCall, Outcome } from './call.js'
+import type { CallerIdentity } from './caller-identity.js'
 import { DeadlineSweep, type Expiring } from './deadline-sweep.js'
 import { NO_HEADERS } from './envelope.js'
 import { LocalCopy } from './local-copy.js'
@@ -36,6 +37,7 @@ export class LocalAttempt {
   readonly #deadlines: DeadlineSweep<Stoppable>
   readonly #aborts = new AbortWatch<RunningCall>((running) => running.cancel())
   #closed = false
+  #self: CallerIdentity | undefined
 
   constructor(options: LocalAttemptOptions) {
     this.#options = options
@@ -56,15 +58,13 @@ export class LocalAttempt {
     }
     if (request.cast) return this.#cast(call)
     if (request.stream === true || request.input !== undefined) return this.#streamed(request, call)
-    return new Promise((resolve, reject) => {
-      const running = new RunningCall(request, this.#options.node, (settled) => {
-        this.#release(running)
-        const outcome = this.#copy?.outcome(request, settled) ?? settled
-        if (outcome.ok) resolve(outcome.value)
-        else reject(outcome.error)
-      })
-      this.#dispatch(running, call)
+    const answer = new Answer()
+    const running = new RunningCall(request, this.#options.node, (settled) => {
+      this.#release(running)
+      answer.give(this.#copy?.outcome(request, settled) ?? settled)
     })
+    this.#dispatch(running, call)
+    return answer.promise()
   }
 
   /** Calls that wait for their handler. */
@@ -124,6 +124,8 @@ export class LocalAttempt {
   }
 
   #release(running: RunningCall): void {
+    // It settled at once.
+    if (running.stop === undefined) return
     this.#deadlines.remove(running)
     const { signal } = running.request
     if (signal !== undefined) this.#aborts.remove(signal, running)
@@ -149,16 +151,25 @@ export class LocalAttempt {
 
   /** Throws an RpcError for arguments that cannot be copied. */
   #incoming(request: CallRequest): IncomingCall {
-    const { node, address } = this.#options
     return {
       service: request.service,
       method: request.method,
       args: this.#copy?.args(request) ?? request.args,
       deadlineAt: request.deadlineAt,
       headers: request.headers ?? NO_HEADERS,
-      caller: { node, address: address(), verified: true, certificate: undefined },
+      caller: this.#caller(),
       cast: request.cast,
     }
+  }
+
+  /** Ourselves: one object as long as our address is the same. */
+  #caller(): CallerIdentity {
+    const { node, address } = this.#options
+    const now = address()
+    if (this.#self?.address !== now) {
+      this.#self = Object.freeze({ node, address: now, verified: true, certificate: undefined })
+    }
+    return this.#self
   }
 
   #refuse({ service, method, signal }: CallRequest): RpcError | undefined {
@@ -180,6 +191,28 @@ export class LocalAttempt {
 
 function nextTurn(clock: Clock): Promise<void> {
   return new Promise((resolve) => void clock.setImmediate(resolve))
+}
+
+/** What a call came to: known at once when its handler answers synchronously, which then costs one promise and no more. */
+class Answer {
+  #outcome: Outcome | undefined
+  #resolve: ((value: unknown) => void) | undefined
+  #reject: ((error: RpcError) => void) | undefined
+
+  give(outcome: Outcome): void {
+    this.#outcome = outcome
+    if (outcome.ok) this.#resolve?.(outcome.value)
+    else this.#reject?.(outcome.error)
+  }
+
+  promise(): Promise<unknown> {
+    const outcome = this.#outcome
+    if (outcome !== undefined) return outcome.ok ? Promise.resolve(outcome.value) : Promise.reject(outcome.error)
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
 }
 
 interface Stoppable extends Expiring {

@@ -3,7 +3,7 @@
  * library by the Standard Schema specification also give the types; a method without one has no check and costs none.
  */
 import { ShoalError } from '../errors.js'
-import { resolveTimeout } from './deadline.js'
+import { REMOTE_TIMEOUT_MS, resolveTimeout } from './deadline.js'
 import { describe } from './names.js'
 import { type MethodSchemas, schemaProblem } from './schema-check.js'
 import type { SchemaInput, SchemaOutput, StandardSchemaV1 } from './standard-schema.js'
@@ -88,7 +88,7 @@ export function method<Args extends readonly unknown[], Result = void>(
 export function method(options: SchemaOptions<Schema, Schema, Schema> = {}): Method {
   const { idempotent = false, timeout } = options
   if (typeof idempotent !== 'boolean') throw invalid(`idempotent must be true or false, got ${describe(idempotent)}`)
-  if (timeout !== undefined) resolveTimeout(timeout, 0)
+  if (timeout !== undefined) resolveTimeout(timeout, REMOTE_TIMEOUT_MS)
   const schemas = resolveSchemas(options)
   return Object.freeze({ kind: 'method', idempotent, timeout, ...(schemas === undefined ? {} : { schemas }) })
 }

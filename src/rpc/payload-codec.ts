@@ -67,6 +67,8 @@ export class MsgpackCodec implements PayloadCodec {
       maxArrayLength: max,
       maxMapLength: max,
       maxExtLength: max,
+      // The library's cache of keys would have one peer's malformed key decide what another's means.
+      keyDecoder: null,
     })
   }
 

@@ -99,16 +99,12 @@ export class Rpc {
       now,
       clock,
     })
-    const budget = new ByteBudget(receivedBytesNodeMax)
+    const transport = { identity: this.#identity, limits, codec, budget: new ByteBudget(receivedBytesNodeMax), clock }
     this.#circuits = new Circuits()
     this.#budget = new RetryBudget(now())
     this.#peers = new Peers({
-      identity: this.#identity,
+      ...transport,
       random: options.random ?? random,
-      limits,
-      codec,
-      budget,
-      clock,
       dial: dialOf(security, sockets),
       onEvidence: (target, evidence) => {
         if (evidence !== 'answered') this.#circuits.lost(target, now())
@@ -116,17 +112,7 @@ export class Rpc {
       },
       onOutcome: (service, target, error) => this.#circuits.note(service, target, error, now()),
     })
-    this.#server = new RpcServer({
-      identity: this.#identity,
-      dispatcher,
-      limits,
-      codec,
-      budget,
-      security,
-      onFault,
-      clock,
-      sockets,
-    })
+    this.#server = new RpcServer({ ...transport, dispatcher, security, onFault, sockets })
     const attempt: Attempt = (candidate, request) => {
       request.trace?.tried(candidate.node)
       return candidate.local && request.forceRemote !== true
@@ -199,6 +185,7 @@ export class Rpc {
   callCb(service: ServiceRef, method: string, args: readonly unknown[], options?: CallCbOptions): Promise<unknown> {
     const spec = { service, method, args, options }
     const retry = options?.retry
+    if ((retry === undefined || retry === false) && this.#closing === undefined) return this.#caller.callCb(spec)
     if (retry === undefined || retry === false) return this.#open(() => this.#caller.callCb(spec))
     return this.#retry(spec, retry === true ? {} : retry, CALL_TIMEOUT_MS)
   }

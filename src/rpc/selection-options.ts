@@ -11,10 +11,15 @@ import { describe } from './names.js'
 const POLICIES: readonly SelectionPolicy[] = ['random', 'round-robin', 'least-pending', 'nearest', 'key']
 const KEY_LENGTH_MAX = 1_024
 
+/** Of a call that wishes nothing: one object for all. */
+const ANYWHERE: Selection = Object.freeze({})
+
 /** What the options say of the instances, checked. */
 export function checkSelection(options: CallOptions, defaults: Selection | undefined): Selection {
   const nodes = checkNodes(options.nodes)
   const { version, where, policy = defaults?.policy, key, localFirst = defaults?.localFirst } = options
+  const isWithin = nodes !== undefined || version !== undefined || where !== undefined
+  if (!isWithin && policy === undefined && key === undefined && localFirst === undefined) return ANYWHERE
   if (version !== undefined && (typeof version !== 'string' || semver.validRange(version) === null)) {
     throw invalidArgument(`version must be a semver range such as '^1.2.0', got ${describe(version)}`)
   }

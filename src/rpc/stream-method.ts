@@ -3,7 +3,7 @@
  * implementation is an async generator; its callers iterate.
  */
 import { checkItemTimeout, invalidArgument } from './call-options.js'
-import { resolveTimeout } from './deadline.js'
+import { CALL_TIMEOUT_MS, resolveTimeout } from './deadline.js'
 import {
   type GivenArgs,
   type GivenResult,
@@ -76,7 +76,7 @@ export function stream(options: SchemaOptions<Schema, Schema, Schema> & WithItem
   if (typeof idempotent !== 'boolean') {
     throw invalidArgument(`idempotent must be true or false, got ${describe(idempotent)}`)
   }
-  if (timeout !== undefined && resolveTimeout(timeout, 0, true) === 0) {
+  if (timeout !== undefined && resolveTimeout(timeout, CALL_TIMEOUT_MS, true) === 0) {
     throw invalidArgument('the timeout of a stream must be above 0: there is no cast of one')
   }
   checkItemTimeout(itemTimeout)

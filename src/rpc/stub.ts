@@ -51,8 +51,9 @@ type AnyStub = Readonly<Record<string | symbol, unknown>>
 
 /** Makes a stub. Throws INVALID_ARGUMENT for a name that cannot be used. */
 export function makeStub(service: ServiceRef, options: StubOptions, invoke: StubInvoke): object {
-  const { declare, ...given } = options
   const name = serviceName(service)
+  checkOptions(name, options)
+  const { declare, ...given } = options
   const declared = declare?.map((method) => checkDeclared(name, service, method))
   const known = declared ?? (isContract(service) ? Object.keys(service.methods) : undefined)
   const defaults: StreamOptions = declare === undefined ? given : { retries: { unavailable: 0 }, ...given }
@@ -105,6 +106,17 @@ function bareStub(name: string, $with: (options: StreamOptions) => AnyStub): Rec
     toString: { value: () => text },
     [INSPECT]: { value: () => text },
   })
+}
+
+function checkOptions(name: string, options: unknown): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalid(
+      `the options of a stub of '${name}' must be an object such as { timeout: 1_000 }, got ${describe(options)}`,
+    )
+  }
+  const { declare } = options as { readonly declare?: unknown }
+  if (declare === undefined || Array.isArray(declare)) return
+  throw invalid(`'declare' for '${name}' must be an array of method names such as ['get'], got ${describe(declare)}`)
 }
 
 function checkDeclared(name: string, service: ServiceRef, method: unknown): string {

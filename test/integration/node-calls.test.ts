@@ -334,6 +334,9 @@ describe('failures', () => {
     const [a, b] = await nodes.startAll('a', 'b')
     await provideWho(b)
     await a.waitForServices(['who'])
+    const throws = (): never => {
+      throw new Error('of the filter')
+    }
     const wrong = [
       () => a.callCb('who', 'am', 'no array' as never),
       () => a.callCb('who', '', []),
@@ -343,6 +346,11 @@ describe('failures', () => {
       () => a.remote('who', 'am', [], { retries: { unavailable: -1 } }),
       () => a.callCbAll('', 'am', []),
       () => a.call('who', 'am', [], { nodes: [''] }),
+      () => a.callCb('who', 'am', [], { idempotent: 'false' as never }),
+      () => a.callCb('who', 'am', [], { where: throws }),
+      () => a.callCbAll('who', 'am', [], { where: throws }),
+      () => a.remote('who', 'am', [], { where: throws }),
+      () => a.stub<{ am(): string }>('who', { where: throws }).am(),
     ]
     for (const [index, attempt] of wrong.entries()) {
       const error = await rejection(attempt())

@@ -3,7 +3,7 @@ import cluster from 'node:cluster'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
-import { isRpcError, isShoalError } from '../../src/index.js'
+import { closeOnSignal, isRpcError, isShoalError } from '../../src/index.js'
 import { rejection, TestNodes } from '../support/test-nodes.js'
 import { until } from '../support/until.js'
 
@@ -109,6 +109,50 @@ describe('a provided service', () => {
     await running
     expect(await draining).toBe(true)
   })
+})
+
+it('a limit on time that is none is refused, and nothing is drained, stopped or left', async () => {
+  const a = await nodes.start('a')
+  const registration = await a.provide('users', { get: () => 1 })
+  for (const wrong of [Number.NaN, -1, '5s' as never]) {
+    const orders = [
+      registration.drain({ timeout: wrong }),
+      registration.deactivate({ timeout: wrong }),
+      registration.stop({ timeout: wrong }),
+      a.leave({ drain: wrong }),
+    ]
+    for (const error of await Promise.all(orders.map(rejection))) {
+      expect(isShoalError(error, 'INVALID_ARGUMENT') && error.message).toContain(`got '${wrong}'`)
+    }
+    expect(() => closeOnSignal(a, ['SIGUSR2'], { drain: wrong })).toThrow(/drain must be milliseconds/)
+  }
+  expect([registration.status, a.health().ready, process.listenerCount('SIGUSR2')]).toEqual(['running', true, 0])
+})
+
+it.each([[[]], ['SIGTERM'], [['SIGTERM', 'sigint']], [['SIGKILL']], [[15]]])(
+  'closeOnSignal refuses %j, of which no signal would ever come',
+  async (signals) => {
+    const a = await nodes.start('a')
+    const before = process.listenerCount('SIGTERM')
+    expect(() => closeOnSignal(a, signals as NodeJS.Signals[])).toThrow(/needs signals such as/)
+    expect(process.listenerCount('SIGTERM')).toBe(before)
+  },
+)
+
+it('on refuses an event that would never come, and a listener that is none', async () => {
+  const a = await nodes.start('a')
+  expect(() => a.on('error' as never, () => {})).toThrow(/no event 'error'; there are member, service, fault/)
+  expect(() => a.on('fault', undefined as never)).toThrow(/must be a function, got undefined/)
+  a.off('error' as never, () => {})
+})
+
+it('waitForServices refuses what is no list of services', async () => {
+  const a = await nodes.start('a')
+  const wrong = [undefined, 'users', [null], [''], ['users', undefined]] as never[]
+  for (const services of wrong) {
+    const error = await rejection(a.waitForServices(services, { timeout: 0 }))
+    expect(isShoalError(error, 'INVALID_ARGUMENT') && error.message).toContain("such as ['users']")
+  }
 })
 
 it('join refuses what is no list of seeds as INVALID_OPTION', async () => {

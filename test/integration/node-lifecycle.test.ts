@@ -169,6 +169,63 @@ describe('the stop hook', () => {
   })
 })
 
+describe('a node that leaves', () => {
+  it('lets no service come up any more: neither one that starts, nor one whose start is to be tried again', async () => {
+    const net = createTestNetwork()
+    const a = await net.node({ name: 'a' })
+    const b = await net.node({ name: 'b' })
+    await b.provide('jobs', { run: () => net.sleep(8_000) })
+    let tries = 0
+    const failing = await b.provide('failing', { get: () => 1 }, { start: () => void failOnSecond(++tries) })
+    await net.run(failing.deactivate())
+    expect(await net.run(codeOf(failing.resume()))).toBe('SERVICE_FAILED')
+    await net.settled()
+    const call = a.callCb('jobs', 'run', [])
+    await net.advance(100)
+    let isCancelled = false
+    const { opened, open } = gate()
+    const start = ({ signal }: { signal: AbortSignal }): Promise<void> => {
+      signal.addEventListener('abort', () => (isCancelled = true))
+      return opened
+    }
+    const provided = codeOf(b.provide('starting', { get: () => 1 }, { start }))
+    await net.advance(100)
+    const left = b.leave({ drain: 9_000 })
+    await net.advance(100)
+    open()
+    await net.advance(6_000)
+    expect([isCancelled, tries]).toEqual([true, 2])
+    expect(['starting', 'failing'].flatMap((service) => [...a.getNodes(service), ...b.getNodes(service)])).toEqual([])
+    expect(await net.run(codeOf(a.callCb('starting', 'get', [], { nodes: ['b'] })))).toBe('UNAVAILABLE')
+    await net.run(Promise.all([left, call]))
+    expect(await net.run(provided)).toBe('CLOSED')
+    expect(tries).toBe(2)
+    await net.close()
+  })
+
+  it('obeys no order to run a service again, during the leave and after it', async () => {
+    const [a, b] = await nodes.startAll('a', 'b')
+    const { opened, open } = gate()
+    const registration = await b.provide('jobs', { run: () => opened, quick: () => 1 }, { stop: () => {} })
+    await a.waitForServices(['jobs'])
+    const call = a.callCb('jobs', 'run', [])
+    await until('it runs', () => b.inspect().rpc.handlers.inFlight === 1)
+    const left = b.leave()
+    await until('it is delisted', () => !isListed(a, 'jobs'))
+    expect(await codeOf(registration.resume())).toBe('CLOSED')
+    expect(await codeOf(a.callCb('jobs', 'quick', [], { nodes: ['b'] }))).toBe('DRAINING')
+    open()
+    await Promise.all([left, call])
+    expect(await codeOf(registration.resume())).toBe('CLOSED')
+    expect(registration.status).toBe('draining')
+    await registration.stop()
+  })
+})
+
+function failOnSecond(tries: number): void {
+  if (tries === 2) throw new Error('no database any more')
+}
+
 describe('pause', () => {
   it('is pausing while calls run and paused when none does', async () => {
     const [a, b] = await nodes.startAll('a', 'b')
@@ -216,7 +273,9 @@ describe('a health check', () => {
   })
 
   it('that hangs counts as failed, has its signal aborted, and is not piled up', async () => {
-    const [a, b] = await nodes.startAll('a', 'b')
+    const net = createTestNetwork()
+    const a = await net.node({ name: 'a' })
+    const b = await net.node({ name: 'b' })
     let hanging = 0
     let aborted = 0
     const check = ({ signal }: { signal: AbortSignal }): Promise<void> => {
@@ -225,31 +284,36 @@ describe('a health check', () => {
       return gate().opened
     }
     await b.provide('users', { get: () => 1 }, { healthCheck: { check, ...quick } })
-    await until('it is delisted', () => b.health().services['users']?.status === 'failed')
-    await until('it is delisted elsewhere', () => !isListed(a, 'users'))
-    expect(b.health().services['users']?.reason).toMatch(/did not end within 30 ms/)
-    await until('four hang', () => aborted === 4)
-    await until('a fifth would have been due', () => b.health().services['users']?.status === 'failed')
-    expect(hanging).toBe(4)
+    await net.until(() => isListed(a, 'users'))
+    await net.until(() => !isListed(a, 'users'))
+    expect(b.health().services['users']).toMatchObject({ status: 'failed', reason: expect.stringMatching(/30 ms/) })
+    await net.advance(10 * quick.interval)
+    expect([hanging, aborted]).toEqual([4, 4])
+    await net.close()
   })
 
   it('says nothing while the service is paused or stopped', async () => {
-    const a = await nodes.start('a')
+    const net = createTestNetwork()
+    const a = await net.node({ name: 'a' })
     let checks = 0
     const check = (): boolean => {
       checks++
       return false
     }
     const registration = await a.provide('users', { get: () => 1 }, { paused: true, healthCheck: { check, ...quick } })
+    await net.advance(10 * quick.interval)
+    expect(checks).toBe(0)
     await registration.resume()
-    await until('it failed', () => registration.status === 'failed')
-    await registration.pause()
-    expect(registration.status).toBe('paused')
+    await net.until(() => registration.status === 'failed')
     const before = checks
+    expect(before).toBe(2)
+    await registration.pause()
+    await net.advance(10 * quick.interval)
+    expect([registration.status, checks]).toEqual(['paused', before])
     await registration.stop()
-    await a.provide('other', {}, { healthCheck: { check: () => true, ...quick } })
-    await until('time for more checks has passed', () => a.getNodes('other').length === 1)
+    await net.advance(10 * quick.interval)
     expect(checks).toBe(before)
+    await net.close()
   })
 })
 

@@ -1,6 +1,6 @@
 /** Which instance a call reaches, over real sockets: by version, filter, key, policy and health. */
 import { afterEach, describe, expect, it } from 'vitest'
-import { defineService, isRpcError, method, type ShoalNode } from '../../src/index.js'
+import { type CallOptions, defineService, isRpcError, method, type ShoalNode } from '../../src/index.js'
 import { createTestNetwork } from '../../src/testing/index.js'
 import { rejection, TestNodes } from '../support/test-nodes.js'
 import { until } from '../support/until.js'
@@ -53,6 +53,22 @@ describe('a call', () => {
     expect(all.map(({ node }) => node).sort()).toEqual(['b', 'c'])
   })
 
+  it('that nobody can take says whether nobody is there or its own wishes left nobody', async () => {
+    const [a] = (await threeOf()) as [ShoalNode]
+    const why = async (service: string, options: CallOptions): Promise<string> => {
+      const error = await rejection(a.callCb(service, 'am', [], options))
+      expect(isRpcError(error, 'NO_INSTANCES') && error.executed).toBe('no')
+      return (error as Error).message
+    }
+    expect(await why('nobody', {})).toMatch(/no running instance of 'nobody' is known.*waitForServices/)
+    expect(await why('who', { version: '^9', where: () => true })).toMatch(
+      /no running instance of 'who' with a version in '\^9' and that 'where' accepts is known.*getInstances/,
+    )
+    expect(await why('who', { nodes: ['ghost', 'phantom'] })).toMatch(/none of the nodes 'ghost', 'phantom'.*members/)
+    expect(await why('who', { nodes: ['b'], version: '^9' })).toMatch(/with a version in '\^9' is known on 'b'/)
+    expect(await why('who', { nodes: [] })).toMatch(/'nodes' is empty/)
+  })
+
   it('of a method that only some have goes to those, also past the local instance', async () => {
     const [a] = (await threeOf()) as [ShoalNode]
     expect(await answers(20, () => a.callCb('who', 'only', []))).toEqual(['b'])
@@ -88,7 +104,7 @@ describe('a call', () => {
 
   it('forced over the network leaves the process and comes back to it', async () => {
     const a = await nodes.start('a')
-    let callers: string[] = []
+    const callers: string[] = []
     await a.provide(
       'who',
       { am: (value: unknown) => value },
@@ -106,7 +122,8 @@ describe('a call', () => {
     expect(await a.callCb('who', 'am', [value], { forceRemote: true })).toEqual(value)
     expect(await a.callCb('who', 'am', [value], { forceRemote: true })).not.toBe(value)
     expect(a.inspect().rpc.peers.peers).toHaveLength(1)
-    callers = []
+    expect(callers[0]).toBe(a.rpcAddress)
+    expect(new Set(callers).size).toBe(2)
   })
 
   it('that is hedged is answered by the second instance while the first one hangs', async () => {

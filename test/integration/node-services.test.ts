@@ -82,6 +82,9 @@ describe('discovery', () => {
       () => a.provide('', { get: () => 1 }),
       () => a.provide('other', 'no object' as never),
       () => a.provide('other', { get: () => 1 }, { meta: { at: new Date() } as never }),
+      () => a.provide('other', { get: () => 1 }, { helthCheck: () => true } as never),
+      () => a.provide('other', { get: () => 1 }, { paused: 'yes' } as never),
+      () => a.provide('other', { get: () => 1 }, null as never),
     ]
     for (const attempt of refused) {
       expect(isShoalError(await rejection(attempt()), 'INVALID_ARGUMENT')).toBe(true)

@@ -17,7 +17,12 @@ describe('options', () => {
   const refused: readonly [what: string, options: object, named: string, wayOut: RegExp][] = [
     ['no cluster', { bind: base.bind }, 'cluster', /Set it, or SHOAL_CLUSTER/],
     ['an option that there is not', { ...base, seed: ['a:1'] }, "'seed'", /there are cluster, name, bind/],
-    ['an rpc option that there is not', { ...base, rpc: { port: 1 } }, "'port'", /there are bind, tls, codec, exposeStacks/],
+    [
+      'an rpc option that there is not',
+      { ...base, rpc: { port: 1 } },
+      "'port'",
+      /there are bind, tls, codec, exposeStacks/,
+    ],
     ['a bind that is no address', { ...base, bind: 'no:such:bind' }, "'no:such:bind'", /host:port/],
     ['an rpc bind that is no address', { ...base, rpc: { bind: 'x:y' } }, "'x:y'", /host:port/],
     ['seeds that are no array', { ...base, seeds: '10.0.0.5:7946' }, "'10.0.0.5:7946'", /array of strings such as/],
@@ -36,6 +41,12 @@ describe('options', () => {
     ['a bind that is no text', { cluster: 'x', bind: 7946 }, 'bind', /must be a string, got number/],
     ['a requireSeed that is no flag', { ...base, requireSeed: 'false' }, 'requireSeed', /true or false, got string/],
     ['tags that are nothing', { ...base, tags: null }, 'tags', /object of strings, got null/],
+    ['options that are none', 'lan' as never, 'got string', /there are cluster, name, bind/],
+    ['options that are nothing', null as never, 'got null', /there are cluster, name, bind/],
+    ['rpc options that are none', { ...base, rpc: null }, 'got null', /there are bind, tls, codec, exposeStacks/],
+    ['a health endpoint that is only wished for', { ...base, health: true }, 'got boolean', /there are bind/],
+    ['a cluster that is too long', { ...base, cluster: 'é'.repeat(128) }, '256 bytes', /at most 255.*shorter/],
+    ['a name with half a character', { ...base, name: 'a\ud800' }, '"a\\ud800"', /UTF-8 cannot carry/],
     ['an advertised wildcard', { ...base, advertise: '0.0.0.0' }, "'0.0.0.0'", /no address others can reach/],
   ]
 

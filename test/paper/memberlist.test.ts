@@ -28,12 +28,12 @@ it.each([
   { confirmations: 3, elapsedMs: 4_000, remainingMs: -2_000 },
 ])('of 2 to 30 s, $remainingMs ms remain with $confirmations of 3 confirmations after $elapsedMs ms', (row) => {
   const suspicion = new Suspicion('a', { confirmations: 3, minMs: 2_000, maxMs: 30_000 }, 0)
-  for (let accuser = 0; accuser < row.confirmations; accuser++) suspicion.confirm(`accuser-${accuser}`)
+  for (let accuser = 0; accuser < row.confirmations; accuser++) suspicion.confirm(`accuser-${accuser}`, 0)
   expect(Math.round(suspicion.deadlineAt - row.elapsedMs)).toBe(row.remainingMs)
 })
 
 // TestSuspicion_Timer_ZeroK and _Immediate.
-it('a confirmation that makes a suspicion overdue ends it at once, in one death', () => {
+it('a confirmation that makes a suspicion overdue leaves the suspect one probe interval, and ends in one death', () => {
   const h = clusterOf('a', 'b', 'c', 'd', 'e')
   h.answering.delete('b')
   h.receive('a', h.suspect('b', 1, 'a'))
@@ -41,7 +41,9 @@ it('a confirmation that makes a suspicion overdue ends it at once, in one death'
   expect(h.state('b')).toBe('suspect')
   h.receive('c', h.suspect('b', 1, 'c'))
   h.receive('d', h.suspect('b', 1, 'd'))
-  h.advance(0)
+  h.advance(999)
+  expect(h.state('b')).toBe('suspect')
+  h.advance(1)
   expect(h.state('b')).toBe('dead')
   h.advance(30_000)
   expect(typesOf(h, 'b')).toEqual(['suspect', 'dead'])

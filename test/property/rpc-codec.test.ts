@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Random, randomInt, seededRandom } from '../../src/random.js'
 import { MsgpackCodec, type PayloadCodec } from '../../src/rpc/payload-codec.js'
 import { PlainCodec } from '../../src/rpc/plain-codec.js'
@@ -55,6 +55,15 @@ function outcome(use: () => unknown): unknown {
 const encoded = (by: PayloadCodec, value: unknown): unknown => outcome(() => Buffer.from(by.encode(value, 'args')))
 
 describe('the codec on the hot path', () => {
+  // Half of the damaged payloads end in an error: capturing their stacks would take most of the time.
+  const limit = Error.stackTraceLimit
+  beforeAll(() => {
+    Error.stackTraceLimit = 0
+  })
+  afterAll(() => {
+    Error.stackTraceLimit = limit
+  })
+
   it(`writes the same bytes as the reference, and refuses in the same words (SEED=${seed})`, () => {
     fc.assert(
       fc.property(any, (value) => {
@@ -88,8 +97,6 @@ describe('the codec on the hot path', () => {
       const bytes = encoded(reference, value) as { gave?: Uint8Array }
       return bytes.gave === undefined ? [] : [bytes.gave]
     })
-    const limit = Error.stackTraceLimit
-    Error.stackTraceLimit = 0
     const tally = { read: 0, refused: 0 }
     for (let i = 0; i < 200_000; i++) {
       const bytes = damaged(samples[randomInt(random, samples.length)] ?? new Uint8Array(0), random)
@@ -99,15 +106,11 @@ describe('the codec on the hot path', () => {
       else tally.refused++
       // Comparing deeply is most of the time: the bytes that the values are sent as tell the same.
       if (ours.refused === theirs.refused && isSame(ours.gave, theirs.gave)) continue
-      // What a key that is cut off within a code point means depends on what the reference read before.
-      const fresh = new MsgpackCodec(limits)
-      const again = outcome(() => fresh.decode(bytes))
       expect({ ...ours, bytes: Buffer.from(bytes).toString('hex') }).toStrictEqual({
-        ...(again as object),
+        ...theirs,
         bytes: Buffer.from(bytes).toString('hex'),
       })
     }
-    Error.stackTraceLimit = limit
     expect(tally.read).toBeGreaterThan(5_000)
     expect(tally.refused).toBeGreaterThan(5_000)
   })

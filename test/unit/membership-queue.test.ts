@@ -92,7 +92,7 @@ it('whatever the sizes, a packet stays within its budget and every rumour is sen
   expect([...sent.values()], `seed ${seed}`).toEqual(new Array(200).fill(3))
 })
 
-it('the end of a rumour is told once when it is sent out, and not when it was replaced or dropped', () => {
+it('the end of a rumour is told once when it is sent out or gives way, and not when it was replaced', () => {
   const told: string[] = []
   const queue = new TransmitQueue(2)
   queue.add(relayed('replaced', bytes(5)), () => told.push('replaced, first'))
@@ -101,7 +101,18 @@ it('the end of a rumour is told once when it is sent out, and not when it was re
   queue.add(relayed('b', bytes(5)), () => told.push('b'))
   queue.add(relayed('c', bytes(5)), () => told.push('c'))
   for (let i = 0; i < 5; i++) queue.take(100, 2, 2)
-  expect(told.sort()).toEqual(['b', 'c'])
+  expect(told.sort()).toEqual(['b', 'c', 'replaced, second'])
+})
+
+it('a rumour that gives way in a full queue is told as often as it will be', () => {
+  let told = 0
+  const queue = new TransmitQueue(2)
+  queue.add(relayed('gives way', bytes(5)), () => told++)
+  queue.take(100, 2, 9)
+  queue.add(relayed('b', bytes(5)))
+  queue.add(relayed('c', bytes(5)))
+  expect(queue.has('gives way')).toBe(false)
+  expect(told).toBe(1)
 })
 
 it('with nobody left to tell, what is queued counts as told once', () => {

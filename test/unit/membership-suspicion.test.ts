@@ -29,20 +29,36 @@ it('a suspicion that needs no confirmation lasts the minimum', () => {
 it('the deadline moves closer with each new accuser and is measured from the start', () => {
   const suspicion = new Suspicion('a', { confirmations: 3, minMs: 2_000, maxMs: 30_000 }, 100)
   expect(suspicion.deadlineAt).toBe(30_100)
-  expect(suspicion.confirm('b')).toBe(true)
+  expect(suspicion.confirm('b', 0)).toBe(true)
   expect(suspicion.deadlineAt).toBe(16_100)
-  expect(suspicion.confirm('c')).toBe(true)
-  expect(suspicion.confirm('d')).toBe(true)
+  expect(suspicion.confirm('c', 0)).toBe(true)
+  expect(suspicion.confirm('d', 0)).toBe(true)
   expect(suspicion.deadlineAt).toBe(2_100)
 })
 
 it('the first accuser, a repeated one and those beyond the wanted number confirm nothing', () => {
   const suspicion = new Suspicion('a', { confirmations: 2, minMs: 100, maxMs: 1_000 }, 0)
-  expect(suspicion.confirm('a')).toBe(false)
-  expect(suspicion.confirm('b')).toBe(true)
-  expect(suspicion.confirm('b')).toBe(false)
-  expect(suspicion.confirm('c')).toBe(true)
-  expect(suspicion.confirm('d')).toBe(false)
+  expect(suspicion.confirm('a', 0)).toBe(false)
+  expect(suspicion.confirm('b', 0)).toBe(true)
+  expect(suspicion.confirm('b', 0)).toBe(false)
+  expect(suspicion.confirm('c', 0)).toBe(true)
+  expect(suspicion.confirm('d', 0)).toBe(false)
+})
+
+it('a late confirmation brings the end no closer than it is told, and never moves it away', () => {
+  const suspicion = new Suspicion('a', { confirmations: 2, minMs: 2_000, maxMs: 30_000 }, 0)
+  suspicion.confirm('b', 29_000)
+  expect(suspicion.deadlineAt).toBe(29_000)
+  suspicion.confirm('c', 29_500)
+  expect(suspicion.deadlineAt).toBe(29_000)
+})
+
+it('a suspicion that is held lasts at least as long as the shortest one that begins then', () => {
+  const suspicion = new Suspicion('a', { confirmations: 1, minMs: 2_000, maxMs: 12_000 }, 0)
+  suspicion.hold(5_000)
+  expect(suspicion.deadlineAt).toBe(12_000)
+  suspicion.hold(11_500)
+  expect(suspicion.deadlineAt).toBe(13_500)
 })
 
 it('time in which nothing could be heard is added to a suspicion', () => {

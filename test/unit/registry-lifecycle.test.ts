@@ -82,7 +82,27 @@ describe('a service', () => {
       'running',
     ])
     expect(started('drain', 'deactivate')).toEqual(['running', 'draining', 'stopping+stop'])
-    expect(path(firstStep(false), ['drain'])).toEqual(['starting+start', 'starting'])
+  })
+
+  it('that is drained before it was started does not come up by itself, only when it is activated', () => {
+    expect(path(firstStep(false), ['drain', 'started', 'activate']).slice(1)).toEqual([
+      'starting',
+      'pausing',
+      'running',
+    ])
+    expect(path(firstStep(false), ['start-failed', 'drain', 'retry', 'activate']).slice(1)).toEqual([
+      'failed',
+      'failed',
+      'failed',
+      'starting+start',
+    ])
+    expect(started('deactivate', 'activate', 'drain', 'stopped').slice(1)).toEqual([
+      'stopping+stop',
+      'stopping',
+      'stopping',
+      'stopped',
+    ])
+    expect(path(firstStep(true), ['drain'])).toEqual(['paused', 'paused'])
   })
 
   it('is never listed while a hook runs or before it is started, whatever is ordered', () => {

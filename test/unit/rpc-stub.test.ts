@@ -155,6 +155,13 @@ describe('a declared stub', () => {
     expect(() => openStub({ declare: [name as string] })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   })
 
+  it('takes no other options than a table, and no other declaration than a list', () => {
+    const wrong = [null, 5, [], { declare: 'create' }] as never[]
+    for (const options of wrong) {
+      expect(() => openStub(options)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    }
+  })
+
   it('cannot declare what its contract lacks', () => {
     expect(() => contractStub({ declare: ['remove'] })).toThrow(/does not have/)
   })

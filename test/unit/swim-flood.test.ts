@@ -169,3 +169,53 @@ it('in a flood real members are asked about a rival for our name', () => {
   expect(helpers.length).toBeGreaterThan(0)
   expect(helpers.filter(({ to }) => h.nameAt(to) === undefined)).toEqual([])
 })
+
+/** A table of 4,000 in which a flood is far off: only more forged names than real members. */
+function outnumbered(forged: number = 400): SwimHarness {
+  const h = cluster()
+  h.advance(20_000)
+  flood(h, forged)
+  h.advance(1_000)
+  h.clear()
+  return h
+}
+
+it('news of our own goes at once to all that showed themselves, however many forged names there are', () => {
+  const h = outnumbered()
+  h.swim.updateMeta(encodeTags({ colour: 'red' }), h.now)
+  h.collect()
+  h.advance(0)
+  const told = h.sent('alive').filter(({ message }) => message.node === 'me')
+  expect(new Set(told.map(({ to }) => h.nameAt(to)).filter((name) => name !== undefined))).toEqual(new Set(REAL))
+})
+
+it('what is said of real members goes ahead of what is said of forged names', () => {
+  const h = cluster()
+  h.advance(20_000)
+  flood(h, 400)
+  h.receive('a', h.suspect('b', 1, 'a'))
+  h.advance(h.config.gossipIntervalMs)
+  const [first] = h.packets.filter(({ messages }) => messages.some(({ type }) => type === 'suspect'))
+  expect(first?.messages[0]).toMatchObject({ type: 'suspect', node: 'b' })
+})
+
+it('real members that forged names outnumber are probed, told and asked for help as long as they are some', () => {
+  const h = outnumbered()
+  h.advance(40_000)
+  const probed = h.sent('ping').filter(({ message }) => REAL.includes(message.node)).length
+  expect(probed).toBeGreaterThanOrEqual(15)
+  const helpers = h.sent('indirectPing').map(({ to }) => h.nameAt(to))
+  expect(helpers.filter((name) => name !== undefined).length).toBeGreaterThanOrEqual(15)
+})
+
+it('whoever knows but a few does not load these with all that it does', () => {
+  const h = new SwimHarness({ config: { pushPullIntervalMs: 1e9 } })
+  const crowd = Array.from({ length: 200 }, (_, i) => `n${i}`)
+  h.settleWith('seed')
+  h.advance(2_000)
+  for (const name of crowd) h.receive('seed', h.alive(name))
+  h.clear()
+  h.advance(1_000)
+  const toSeed = h.packets.filter(({ to }) => to === h.at('seed')).length
+  expect(toSeed).toBeLessThan(h.packets.length / 8)
+})

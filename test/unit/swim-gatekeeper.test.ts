@@ -36,6 +36,15 @@ it('an unknown member waits for the verdict, unknown to us and to those we tell,
   expect(h.events.map(({ type }) => type)).toEqual(['join'])
 })
 
+it('of a name that has ended the hook is asked only once somebody says that it began again', () => {
+  const h = asking({ members: true })
+  h.receive('b', h.dead('a', 7, 'b'))
+  h.receive('b', h.alive('a', 7))
+  expect(asked(h)).toEqual([])
+  h.receive('b', h.alive('a', 8))
+  expect(asked(h)).toEqual(['a'])
+})
+
 it('a refused one stays out whoever gossips it, is not asked about for 30 s, and is told once', () => {
   const h = asking({ members: true })
   h.receive('a', h.alive('a', 3))

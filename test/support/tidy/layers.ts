@@ -42,6 +42,7 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/node/close-on-signal.ts': ['node', 'process', 'timers'],
   'src/node/health-endpoint.ts': ['node'],
   'src/node/provided-services.ts': [],
+  'src/node/service-names.ts': [],
   'src/node/shoal-node.ts': [],
   'src/rpc/call-plan.ts': [],
   'src/rpc/caller.ts': [],

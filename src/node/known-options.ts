@@ -1,0 +1,23 @@
+/**
+ * A table of options as users give it: an object without names that nobody reads. A misspelt `healthCheck` would else be
+ * a service that nobody checks. Does not know what the options mean.
+ */
+import { type ErrorCode, ShoalError } from '../errors.js'
+
+export interface OptionTable {
+  /** Such as `'rpc option'`, for the message. */
+  readonly what: string
+  readonly names: ReadonlySet<string>
+  readonly code: Extract<ErrorCode, 'INVALID_OPTION' | 'INVALID_ARGUMENT'>
+}
+
+/** Throws with the table's code for what is no object, or has another name in it. */
+export function checkOptionTable(given: unknown, { what, names, code }: OptionTable): void {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    const got = given === null ? 'null' : Array.isArray(given) ? 'an array' : typeof given
+    throw new ShoalError(code, `${what}s must be an object, got ${got}; there are ${[...names].join(', ')}`)
+  }
+  const unknown = Object.keys(given).find((name) => !names.has(name))
+  if (unknown === undefined) return
+  throw new ShoalError(code, `'${unknown}' is no ${what}; there are ${[...names].join(', ')}`)
+}
