@@ -24,6 +24,8 @@ export interface AcceptedOptions {
   readonly steadyNow: () => number
   /** Something has a deadline now, or waits for the caller: it should be swept often until it says otherwise. */
   readonly onBusy: () => void
+  /** So much more than before waits for the caller to read it, or less. */
+  readonly onUnsent: (moreBytes: number) => void
   readonly onClosed: (connection: Accepted) => void
 }
 
@@ -50,6 +52,8 @@ export class Accepted implements LinkHandler {
   /** Set once the session is over; when the other side does not close by then, we do. */
   #cutAt: number | undefined
   #paused = false
+  /** Waits for the caller to read it, as it was told. */
+  #unsentBytes = 0
   #closed = false
   #isCut = false
 
@@ -86,12 +90,17 @@ export class Accepted implements LinkHandler {
   }
 
   get isAnonymous(): boolean {
-    return this.#session.state === 'hello'
+    return this.#session.state === 'hello' && !this.#isCut
   }
 
   /** The key that it was made with. */
   get keyId(): string | undefined {
     return this.#options.session.proof?.keyId
+  }
+
+  /** As of the last time that something was written or had gone. */
+  get unsentBytes(): number {
+    return this.#unsentBytes
   }
 
   get runningCount(): number {
@@ -118,6 +127,11 @@ export class Accepted implements LinkHandler {
 
   destroy(): void {
     this.#link.destroy()
+  }
+
+  /** Others need its place, or the memory of what it does not read. */
+  giveWay(reason: 'too-many-connections' | 'unsent-replies'): void {
+    this.#cut(reason)
   }
 
   /** Ends what is over by now. Returns whether there is something to look at again soon. */
@@ -157,7 +171,8 @@ export class Accepted implements LinkHandler {
   handleClose(_error: LinkError | undefined): void {
     if (this.#closed) return
     this.#closed = true
-    if (this.isAnonymous && !this.#isCut) this.#options.session.counters.add('closed-before-hello')
+    this.#noteUnsent(0)
+    if (this.isAnonymous) this.#options.session.counters.add('closed-before-hello')
     this.#session.callerLost()
     this.#options.onClosed(this)
   }
@@ -173,7 +188,9 @@ export class Accepted implements LinkHandler {
 
   /** A caller that reads slowly sends slowly: its requests stay in the kernel until the replies are out. */
   #throttle(unsent: number): void {
-    if (this.#closed) return
+    if (this.#closed || this.#isCut) return
+    this.#noteUnsent(unsent)
+    if (this.#isCut) return
     const { unsentBytesMax } = this.#options.limits
     if (unsent > unsentBytesMax * UNSENT_FACTOR_MAX) this.#cut('unsent-replies')
     else if (unsent > unsentBytesMax !== this.#paused) {
@@ -183,8 +200,15 @@ export class Accepted implements LinkHandler {
     }
   }
 
+  #noteUnsent(unsent: number): void {
+    const more = unsent - this.#unsentBytes
+    this.#unsentBytes = unsent
+    if (more !== 0) this.#options.onUnsent(more)
+  }
+
   #cut(reason: string): void {
     this.#isCut = true
+    this.#noteUnsent(0)
     this.#options.session.counters.add(reason)
     this.#link.destroy()
   }

@@ -96,7 +96,9 @@ export class BulkQueue {
     let left = PIECE_BYTES
     for (let message = lane.messages[0]; message !== undefined; message = lane.messages[0]) {
       const piece = message.pieces[message.sentCount]
-      if (piece === undefined || piece.length > left || left <= 0) break
+      if (piece === undefined || left <= 0) break
+      // One that is longer than a piece, for a peer that reads none, is a turn of its own.
+      if (piece.length > left && left < PIECE_BYTES) break
       const isLast = message.sentCount === message.pieces.length - 1
       if (message.sentCount === 0 && !isLast) {
         if (this.#open >= OPEN_MESSAGES_MAX) return left < PIECE_BYTES

@@ -3,6 +3,9 @@
  * nothing of what is kept.
  */
 
+/** The part of a bound that spares may take is one of so many. */
+const SPARE_SHARE = 4
+
 export class ByteBudget {
   readonly #bytesMax: number
   readonly #parent: ByteBudget | undefined
@@ -23,6 +26,13 @@ export class ByteBudget {
     if (this.#parent?.tryTake(bytes) === false) return false
     this.#taken += bytes
     return true
+  }
+
+  /** As `tryTake`, for what could be done without: leaves most of the bound to others. */
+  tryTakeSpare(bytes: number): boolean {
+    for (let budget: ByteBudget | undefined = this; budget !== undefined; budget = budget.#parent)
+      if ((budget.#taken + bytes) * SPARE_SHARE > budget.#bytesMax) return false
+    return this.tryTake(bytes)
   }
 
   give(bytes: number): void {

@@ -64,9 +64,9 @@ export class CallSession implements FrameSink {
   constructor(options: CallSessionOptions) {
     this.#options = options
     this.#outbox = options.outbox
-    this.#reader = new FrameReader(this, HELLO_BYTES_MAX)
     this.#pending = new PendingCalls(options.callsMax)
     const { outbox, codec, counters, frameBytesMax, budget = new ByteBudget(Number.POSITIVE_INFINITY) } = options
+    this.#reader = new FrameReader(this, HELLO_BYTES_MAX, budget)
     this.#reassembly = new Reassembly({ frameBytesMax, budget })
     this.#streams = new CallStreamsOut({
       table: { outbox, codec, counters, budget, onWritten: options.onWritten ?? (() => {}) },
@@ -131,6 +131,8 @@ export class CallSession implements FrameSink {
     const casts = this.#casts
     this.#casts = []
     for (const cast of casts) {
+      // One that was given up is not sent any more.
+      if (cast.isSettled) continue
       if (cast.message?.isSent === false) this.#casts.push(cast)
       else if (this.#pending.take(cast.id) === cast) cast.succeed(undefined)
     }
@@ -162,6 +164,7 @@ export class CallSession implements FrameSink {
       this.#streams.close(call.id)
     }
     this.#casts = []
+    this.#reader.clear()
     this.#reassembly.clear()
   }
 

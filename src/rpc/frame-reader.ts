@@ -1,9 +1,10 @@
 /**
  * Cuts a stream of bytes into frames without ever joining chunks: a frame that lies whole in a chunk is parsed where it
  * is, one that straddles chunks is copied once into a buffer of its own. Checks nothing but the announced length, and
- * that before a single byte is kept.
+ * that before a single byte is kept; what is kept of a long frame is taken from a budget.
  */
 import { EMPTY_BYTES } from '../bytes.js'
+import type { ByteBudget } from './byte-budget.js'
 import { HEAD_BYTES, LENGTH_BYTES, PREAMBLE_BYTES, readU32 } from './frame.js'
 
 /** Takes the frames. The bytes are valid during the call only: the buffer is used again. */
@@ -19,13 +20,17 @@ export interface Span {
   readonly end: number
 }
 
-export type FrameFault = 'frame-too-large' | 'frame-too-short'
+export type FrameFault = 'frame-too-large' | 'frame-too-short' | 'too-many-bytes-held'
 
-/** A straddling frame up to this size has its buffer at once, and the buffer is kept; a larger one grows as it comes. */
-const STICKY_BYTES = 262_144
+/**
+ * A straddling frame up to this size has its buffer at once, and the buffer is kept and not counted: that of a piece. A
+ * larger one, of a peer that cuts no pieces, grows as it comes.
+ */
+const STICKY_BYTES = 69_632
 
 export class FrameReader {
   readonly #sink: FrameSink
+  readonly #budget: ByteBudget | undefined
   readonly #span: { bytes: Uint8Array; start: number; end: number } = { bytes: EMPTY_BYTES, start: 0, end: 0 }
   #frameBytesMax: number
   #stopped = false
@@ -33,10 +38,15 @@ export class FrameReader {
   #partial = EMPTY_BYTES
   #have = 0
   #need = 0
+  /** There was no memory for more of it. */
+  #isRefused = false
+  /** Of the budget, for `#partial`. */
+  #taken = 0
 
-  constructor(sink: FrameSink, frameBytesMax: number) {
+  constructor(sink: FrameSink, frameBytesMax: number, budget?: ByteBudget) {
     this.#sink = sink
     this.#frameBytesMax = frameBytesMax
+    this.#budget = budget
   }
 
   /** Holds from the next frame on; may be called while a frame is handled. */
@@ -55,6 +65,7 @@ export class FrameReader {
     if (this.#have > 0 && !this.#stopped) {
       at = this.#resume(chunk, length)
       if (at < 0) return this.#fault(readU32(this.#partial, 0))
+      if (this.#isRefused) return this.#refuse()
     }
     while (!this.#stopped && length - at >= LENGTH_BYTES) {
       const announced = readU32(chunk, at)
@@ -65,7 +76,14 @@ export class FrameReader {
       at = end
     }
     if (!this.#stopped && at < length) this.#hold(chunk, at, length)
-    return undefined
+    return this.#isRefused ? this.#refuse() : undefined
+  }
+
+  /** The connection is gone. */
+  clear(): void {
+    this.#stopped = true
+    this.#have = 0
+    this.#forgetPartial()
   }
 
   #deliver(bytes: Uint8Array, at: number, end: number): void {
@@ -90,7 +108,7 @@ export class FrameReader {
     }
     const end = at + Math.min(this.#need - this.#have, length - at)
     this.#keep(chunk, at, end)
-    if (this.#have === this.#need) this.#completePartial()
+    if (this.#have === this.#need && !this.#isRefused) this.#completePartial()
     return end
   }
 
@@ -99,8 +117,14 @@ export class FrameReader {
     const need = this.#need
     this.#have = 0
     this.#need = 0
-    if (whole.length > STICKY_BYTES) this.#partial = EMPTY_BYTES
+    if (whole.length > STICKY_BYTES) this.#forgetPartial()
     this.#deliver(whole, 0, need)
+  }
+
+  #forgetPartial(): void {
+    this.#partial = EMPTY_BYTES
+    this.#budget?.give(this.#taken)
+    this.#taken = 0
   }
 
   #hold(chunk: Uint8Array, at: number, length: number): void {
@@ -111,6 +135,7 @@ export class FrameReader {
   #keep(chunk: Uint8Array, start: number, end: number): void {
     const have = this.#have + end - start
     if (have > this.#partial.length || this.#partial.length < Math.min(this.#need, STICKY_BYTES)) this.#grow(have)
+    if (this.#isRefused) return
     this.#partial.set(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end), this.#have)
     this.#have = have
   }
@@ -120,15 +145,26 @@ export class FrameReader {
       this.#need <= STICKY_BYTES
         ? Math.max(this.#need, LENGTH_BYTES)
         : Math.min(this.#need, Math.max(STICKY_BYTES, 2 * have))
+    if (size > STICKY_BYTES && this.#budget !== undefined) {
+      if (!this.#budget.tryTake(size - this.#taken)) {
+        this.#isRefused = true
+        return
+      }
+      this.#taken = size
+    }
     const grown = new Uint8Array(size)
     grown.set(this.#partial.subarray(0, this.#have))
     this.#partial = grown
   }
 
+  #refuse(): FrameFault {
+    this.clear()
+    this.#isRefused = false
+    return 'too-many-bytes-held'
+  }
+
   #fault(announced: number): FrameFault {
-    this.#stopped = true
-    this.#have = 0
-    this.#partial = EMPTY_BYTES
+    this.clear()
     return announced < HEAD_BYTES ? 'frame-too-short' : 'frame-too-large'
   }
 }

@@ -13,8 +13,13 @@ export interface RpcLimits {
    */
   readonly unsentBytesMax: number
   /**
-   * Bytes kept of what a connection sent and nobody has taken yet: messages of which pieces are missing, and items of
-   * streams. A connection that goes past it is closed. Default 256 MiB.
+   * Replies that wait for the callers of a node to read, of all connections: past it the one for which most waits is
+   * closed. Default 512 MiB.
+   */
+  readonly unsentBytesNodeMax: number
+  /**
+   * Memory for what a connection sent and nobody has taken yet: messages of which pieces are missing, long frames that
+   * have begun, and items of streams. A connection that goes past it is closed. Default 256 MiB.
    */
   readonly receivedBytesMax: number
   /** The same for all connections of a node. Default 512 MiB. */
@@ -31,9 +36,9 @@ export interface RpcLimits {
   readonly streamsMax: number
   /** Connections that a caller keeps; the longest idle one makes room. Default 1,024. */
   readonly outgoingConnectionsMax: number
-  /** Connections that a callee accepts; more are closed at once. Default 4,096. */
+  /** Connections that a callee accepts; for more, one that has not said hello is closed, else the new one. Default 4,096. */
   readonly incomingConnectionsMax: number
-  /** Of these, how many may not have said hello yet. Default 256. */
+  /** Of these, how many may not have said hello yet; for more, the oldest of them is closed. Default 256. */
   readonly anonymousConnectionsMax: number
   /** How long an accepted connection may take for its TLS handshake, and again for its hello. Default 2 s. */
   readonly helloMs: number
@@ -64,6 +69,7 @@ export interface RpcLimits {
 const DEFAULTS: RpcLimits = {
   frameBytesMax: FRAME_BYTES_MAX,
   unsentBytesMax: 67_108_864,
+  unsentBytesNodeMax: 536_870_912,
   receivedBytesMax: 268_435_456,
   receivedBytesNodeMax: 536_870_912,
   stallMs: 30_000,

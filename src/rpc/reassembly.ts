@@ -1,8 +1,9 @@
 /**
  * Messages that come in pieces, put together again: frames of one kind and id, all but the last with the MORE flag. What
- * is kept is bounded per message, per connection and, by the budget, per node; past a bound, or for pieces so small that
- * they cost more than they hold, the connection makes no sense any more.
+ * is kept, counted as the memory that it takes, is bounded per message, per connection and, by the budget, per node; past
+ * a bound, or for pieces so small that they cost more than they hold, the connection makes no sense any more.
  */
+import { EMPTY_BYTES } from '../bytes.js'
 import type { ByteBudget } from './byte-budget.js'
 import { HEAD_BYTES, MORE_FLAG } from './frame.js'
 import type { Span } from './frame-reader.js'
@@ -28,8 +29,8 @@ interface Partial {
   length: number
 }
 
-/** Of a new buffer. */
-const BUFFER_BYTES_MIN = 262_144
+/** A new buffer has room for so many pieces like the first: one that brings little takes little. */
+const PIECES_AT_FIRST = 4
 /** The buffer of the last message is used again for the next one, if it comes soon: fresh memory costs more than copying. */
 const SPARE_MS = 5_000
 
@@ -73,14 +74,11 @@ export class Reassembly {
     let partial = this.#partials.get(key)
     if (partial === undefined) {
       if (this.#partials.size >= PARTIAL_MESSAGES_MAX) return 'too-many-messages'
-      partial = { id, buffer: this.#spare ?? new Uint8Array(BUFFER_BYTES_MIN), length: 0 }
+      partial = { id, buffer: this.#spare ?? EMPTY_BYTES, length: 0 }
       this.#spare = undefined
       this.#partials.set(key, partial)
     }
-    if (HEAD_BYTES + partial.length + length > this.#options.frameBytesMax) return 'message-too-large'
-    if (!this.#options.budget.tryTake(length)) return 'too-many-bytes-held'
-    append(partial, body)
-    return undefined
+    return this.#append(partial, body)
   }
 
   /** The whole message, given the frame that ends it; that frame's own body when no piece came before. Valid until the next one. */
@@ -88,11 +86,10 @@ export class Reassembly {
     const key = kind * ID_SPAN + id
     const partial = this.#partials.get(key)
     if (partial === undefined) return body
-    if (HEAD_BYTES + partial.length + body.end - body.start > this.#options.frameBytesMax) return 'message-too-large'
+    const fault = this.#append(partial, body)
+    if (fault !== undefined) return fault
     this.#forget(key, partial)
-    append(partial, body)
-    this.#spare = partial.buffer
-    this.#spareUntil = undefined
+    this.#keepSpare(partial.buffer)
     return { bytes: partial.buffer, start: 0, end: partial.length }
   }
 
@@ -100,7 +97,7 @@ export class Reassembly {
   sweep(now: number): void {
     if (this.#spare === undefined) return
     this.#spareUntil ??= now + SPARE_MS
-    if (now >= this.#spareUntil) this.#spare = undefined
+    if (now >= this.#spareUntil) this.#dropSpare()
   }
 
   /** Forgets what came of this call. */
@@ -112,22 +109,44 @@ export class Reassembly {
   /** The connection is gone. */
   clear(): void {
     for (const [key, partial] of this.#partials) this.#forget(key, partial)
-    this.#spare = undefined
+    this.#dropSpare()
+  }
+
+  #append(partial: Partial, { bytes, start, end }: Span): PieceFault | undefined {
+    const length = partial.length + end - start
+    if (HEAD_BYTES + length > this.#options.frameBytesMax) return 'message-too-large'
+    if (length > partial.buffer.length && !this.#grow(partial, length)) return 'too-many-bytes-held'
+    partial.buffer.set(bytes.subarray(start, end), partial.length)
+    partial.length = length
+    return undefined
+  }
+
+  /** False when there is no memory for it. */
+  #grow(partial: Partial, length: number): boolean {
+    const had = partial.buffer.length
+    const wanted = had === 0 ? PIECES_AT_FIRST * length : Math.max(length, 2 * had)
+    const size = Math.min(wanted, this.#options.frameBytesMax)
+    if (!this.#options.budget.tryTake(size - had)) return false
+    const grown = new Uint8Array(size)
+    grown.set(partial.buffer.subarray(0, partial.length))
+    partial.buffer = grown
+    return true
   }
 
   #forget(key: number, partial: Partial): void {
     this.#partials.delete(key)
-    this.#options.budget.give(partial.length)
+    this.#options.budget.give(partial.buffer.length)
   }
-}
 
-function append(partial: Partial, { bytes, start, end }: Span): void {
-  const length = partial.length + end - start
-  if (length > partial.buffer.length) {
-    const grown = new Uint8Array(Math.max(length, 2 * partial.buffer.length))
-    grown.set(partial.buffer.subarray(0, partial.length))
-    partial.buffer = grown
+  #keepSpare(buffer: Uint8Array): void {
+    if (this.#spare !== undefined && this.#spare.length >= buffer.length) return
+    this.#dropSpare()
+    if (this.#options.budget.tryTakeSpare(buffer.length)) this.#spare = buffer
   }
-  partial.buffer.set(bytes.subarray(start, end), partial.length)
-  partial.length = length
+
+  #dropSpare(): void {
+    if (this.#spare !== undefined) this.#options.budget.give(this.#spare.length)
+    this.#spare = undefined
+    this.#spareUntil = undefined
+  }
 }

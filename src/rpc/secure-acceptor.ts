@@ -54,6 +54,16 @@ export class SecureAcceptor {
     this.#server.emit('connection', socket)
   }
 
+  /** Ends the handshake that takes longest so far; false when there is none. */
+  cutOldest(): boolean {
+    for (const [address, { socket }] of this.#handshakes) {
+      this.#handshakes.delete(address)
+      socket.destroy()
+      return true
+    }
+    return false
+  }
+
   /** New handshakes use what the security says now. */
   renew(): void {
     this.#server.setSecureContext(this.#options.security.serverOptions())

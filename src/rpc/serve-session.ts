@@ -91,7 +91,6 @@ export class ServeSession implements FrameSink {
   constructor(options: ServeSessionOptions) {
     this.#options = options
     this.#outbox = options.outbox
-    this.#reader = new FrameReader(this, Math.min(HELLO_BYTES_MAX, options.frameBytesMax))
     this.#replies = new ReplyWriter(options.outbox, options.codec)
     const {
       outbox,
@@ -101,6 +100,7 @@ export class ServeSession implements FrameSink {
       frameBytesMax,
       budget = new ByteBudget(Number.POSITIVE_INFINITY),
     } = options
+    this.#reader = new FrameReader(this, Math.min(HELLO_BYTES_MAX, frameBytesMax), budget)
     this.#reassembly = new Reassembly({ frameBytesMax, budget })
     const streamsMax = options.streamsMax ?? options.callsMax
     this.#streams = new ServeStreams({ table: { outbox, codec, counters, budget, onWritten }, streamsMax })
@@ -194,6 +194,7 @@ export class ServeSession implements FrameSink {
     if (this.#state !== 'refused') this.#state = 'failed'
     for (const call of this.#running.values()) if (!call.abandoned && !call.cast) this.#abandon(call, 'caller-lost')
     this.#running.clear()
+    this.#reader.clear()
     this.#reassembly.clear()
   }
 

@@ -62,6 +62,8 @@ export class RpcServer {
   readonly #server: Server
   readonly #refusals: Refusals
   readonly #acceptor: SecureAcceptor | undefined
+  /** Of all connections. */
+  #unsentBytes = 0
   #address: HostPort | undefined
   readonly #sweeper: Sweeper
   #closing: Promise<void> | undefined
@@ -175,7 +177,7 @@ export class RpcServer {
   }
 
   #accept(socket: Socket): void {
-    if (this.#closing !== undefined || !this.#hasRoom()) {
+    if (this.#closing !== undefined || !this.#makeRoom()) {
       this.#counters.add('too-many-connections')
       // An error of a socket that nobody uses has nobody to tell.
       socket.on('error', () => {})
@@ -209,6 +211,7 @@ export class RpcServer {
       now: this.#clock.monotonicMs,
       steadyNow: () => this.#sweeper.steadyNow(),
       onBusy: () => this.#sweeper.start(),
+      onUnsent: (more) => this.#noteUnsent(more),
       onClosed: (closed) => this.#connectionClosed(closed),
       onRefused: (refusal, address) => this.#refusals.tell(refusal, address),
       session: {
@@ -224,13 +227,41 @@ export class RpcServer {
     if (this.#closing !== undefined) connection.destroy()
   }
 
-  #hasRoom(): boolean {
-    let anonymous = this.#acceptor?.size ?? 0
-    const total = this.#connections.size + anonymous
-    if (total >= this.#limits.incomingConnectionsMax) return false
-    if (total < this.#limits.anonymousConnectionsMax) return true
-    for (const connection of this.#connections) if (connection.isAnonymous) anonymous++
-    return anonymous < this.#limits.anonymousConnectionsMax
+  /**
+   * At a bound the stranger that has said nothing for longest goes: a caller needs moments for its hello, and a few silent
+   * connections would keep all others out.
+   */
+  #makeRoom(): boolean {
+    const handshakes = this.#acceptor?.size ?? 0
+    const total = this.#connections.size + handshakes
+    const { incomingConnectionsMax, anonymousConnectionsMax } = this.#limits
+    if (total < Math.min(incomingConnectionsMax, anonymousConnectionsMax)) return true
+    let strangers = handshakes
+    let oldest: Accepted | undefined
+    for (const connection of this.#connections) {
+      if (!connection.isAnonymous) continue
+      strangers++
+      oldest ??= connection
+    }
+    if (strangers < anonymousConnectionsMax && total < incomingConnectionsMax) return true
+    if (this.#acceptor?.cutOldest() === true) {
+      this.#counters.add('too-many-connections')
+      return true
+    }
+    if (oldest === undefined) return false
+    this.#connections.delete(oldest)
+    oldest.giveWay('too-many-connections')
+    return true
+  }
+
+  /** Past the bound the caller goes that leaves most unread. */
+  #noteUnsent(more: number): void {
+    this.#unsentBytes += more
+    if (more < 0 || this.#unsentBytes <= this.#limits.unsentBytesNodeMax) return
+    let slowest: Accepted | undefined
+    for (const connection of this.#connections)
+      if (connection.unsentBytes > (slowest?.unsentBytes ?? 0)) slowest = connection
+    slowest?.giveWay('unsent-replies')
   }
 
   #connectionClosed(connection: Accepted): void {

@@ -38,6 +38,18 @@ function own(name: 'caller' | 'callee'): CertificateSecurity {
   return tls(certificates[name])
 }
 
+/** The first bytes of an honest caller. */
+async function clientHello(security: ChannelSecurity): Promise<Buffer> {
+  let came: (bytes: Buffer) => void = () => {}
+  const bytes = new Promise<Buffer>((resolve) => {
+    came = resolve
+  })
+  const { candidate } = await testbed.rawServer((socket) => socket.once('data', (chunk) => came(chunk)))
+  const { peers } = testbed.caller({}, { security })
+  peers.attempt(candidate, request('echo')).catch(() => {}) // nobody answers it
+  return bytes
+}
+
 function portOf({ candidate }: Callee): number {
   return Number(candidate.address.split(':')[1])
 }
@@ -101,11 +113,44 @@ describe.each([
     expect(callee.server.stats().connections).toEqual([])
   })
 
+  it('a new caller gets in although strangers that do not begin have taken all places', async () => {
+    const callee = await testbed.callee({ anonymousConnectionsMax: 3 }, 'callee', ofCallee())
+    const sockets = Array.from({ length: 3 }, () =>
+      connect(portOf(callee), '127.0.0.1')
+        .on('error', () => {})
+        .resume(),
+    )
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')))
+    const { peers } = testbed.caller({}, { security: ofCaller() })
+    expect(await peers.attempt(callee.candidate, request('echo', [1]))).toEqual([1])
+    expect(callee.server.stats().drops).toEqual({ 'too-many-connections': 1 })
+    for (const socket of sockets) socket.destroy()
+  })
+
   it('who only looks whether the port is open is counted, and no trouble', async () => {
     const callee = await testbed.callee({}, 'callee', ofCallee())
     connect(portOf(callee), '127.0.0.1').end()
     await until('it was counted', () => callee.server.stats().drops['tls-nothing-said'] === 1)
     expect(callee.faults).toEqual([])
+  })
+
+  it('who resets in the middle of the handshake is counted, and harms nobody', async () => {
+    const callee = await testbed.callee({}, 'callee', ofCallee())
+    const hello = await clientHello(ofCaller())
+    for (let i = 0; i < 40; i++) {
+      const socket = connect(portOf(callee), '127.0.0.1').on('error', () => {})
+      await once(socket, 'connect')
+      socket.write(hello.subarray(0, 1 + Math.floor((i / 39) * (hello.length - 1))))
+      if (i % 2 === 0) await new Promise((resolve) => setImmediate(resolve))
+      socket.resetAndDestroy()
+    }
+    const { peers } = testbed.caller({}, { security: ofCaller() })
+    expect(await peers.attempt(callee.candidate, request('echo', [1]))).toEqual([1])
+    await until('all were counted', () => {
+      const { drops } = callee.server.stats()
+      return Object.values(drops).reduce((sum, count) => sum + count, 0) >= 40
+    })
+    expect(callee.server.stats().connections).toHaveLength(1)
   })
 
   it('who sends more than a handshake takes is cut', async () => {

@@ -9,6 +9,7 @@ import { MsgpackCodec } from '../../src/rpc/payload-codec.js'
 import type { Peers } from '../../src/rpc/peers.js'
 import { RpcServer } from '../../src/rpc/server.js'
 import { failureOf, RpcTestbed, request } from '../support/rpc-transport.js'
+import { until } from '../support/until.js'
 
 const testbed = new RpcTestbed()
 afterEach(() => testbed.close())
@@ -468,6 +469,39 @@ describe('a callee among strangers', () => {
     for (const socket of sockets) socket.destroy()
   })
 
+  it('lets a new caller in although silent strangers have taken all places, and closes the oldest of them', async () => {
+    const { candidate, server } = await testbed.callee({ anonymousConnectionsMax: 3 })
+    const sockets: Socket[] = []
+    for (let i = 0; i < 3; i++) {
+      const socket = connect(Number(candidate.address.split(':')[1]), '127.0.0.1')
+      sockets.push(socket.on('error', () => {}).resume())
+      await until('it is in', () => server.stats().connections.length === i + 1)
+    }
+    const { peers } = testbed.caller()
+    expect(await peers.attempt(candidate, request('echo', [1]))).toEqual([1])
+    await until('the oldest is out', () => sockets[0]?.destroyed === true)
+    expect(sockets.map(({ destroyed }) => destroyed)).toEqual([true, false, false])
+    expect(server.stats().drops).toEqual({ 'too-many-connections': 1 })
+    for (const socket of sockets) socket.destroy()
+  })
+
+  it('keeps its callers at the bound of all connections, and takes a stranger’s place for a new one', async () => {
+    const { candidate, server } = await testbed.callee({ incomingConnectionsMax: 2 })
+    const [first, second, third] = ['first', 'second', 'third'].map((node) => testbed.caller({}, { node }).peers)
+    expect(await first!.attempt(candidate, request('echo', [1]))).toEqual([1])
+    const stranger = connect(Number(candidate.address.split(':')[1]), '127.0.0.1')
+      .on('error', () => {})
+      .resume()
+    await until('it is in', () => server.stats().connections.length === 2)
+    expect(await second!.attempt(candidate, request('echo', [2]))).toEqual([2])
+    await until('the stranger is out', () => stranger.destroyed)
+    expect((await failureOf(third!.attempt(candidate, request('echo', [3])))).slice(0, 2)).toEqual([
+      'UNREACHABLE',
+      'no',
+    ])
+    expect(await first!.attempt(candidate, request('echo', [4]))).toEqual([4])
+  })
+
   it('stops reading from a caller that does not read, and cuts it in the end', async () => {
     const { candidate, dispatcher, server } = await testbed.callee({ unsentBytesMax: 1_000_000, stallMs: 300 })
     const { peers } = testbed.caller()
@@ -482,6 +516,34 @@ describe('a callee among strangers', () => {
     expect(server.stats().drops).toMatchObject({ 'caller-stalled': 1 })
     expect(dispatcher.arrived.length).toBeGreaterThan(0)
     expect(dispatcher.arrived.length).toBeLessThan(100)
+  })
+})
+
+describe('a callee whose callers do not read', () => {
+  it('keeps no more for all of them than it may, gives up who leaves most unread, and serves the others', async () => {
+    const { candidate, server } = await testbed.callee({ unsentBytesNodeMax: 12_000_000 })
+    const hello = await recordHello(testbed.caller().peers, testbed)
+    const frame = requestFrame(new Uint8Array(200_000))
+    const deaf = Array.from({ length: 4 }, () => {
+      const socket = connect(Number(candidate.address.split(':')[1]), '127.0.0.1').on('error', () => {})
+      socket.write(hello)
+      for (let i = 0; i < 100; i++) socket.write(frame(i + 1))
+      return socket.pause()
+    })
+    const unsent = (): number => server.stats().connections.reduce((sum, { unsentBytes }) => sum + unsentBytes, 0)
+    const { peers } = testbed.caller({}, { node: 'honest' })
+    let most = 0
+    await until('one was given up', async () => {
+      expect(await peers.attempt(candidate, request('echo', ['still']))).toEqual(['still'])
+      most = Math.max(most, unsent())
+      return (server.stats().drops['unsent-replies'] ?? 0) > 0
+    })
+    await until('the rest stays within the bound', () => unsent() <= 12_000_000)
+    // One that was given up is still listed for a moment; without the bound it would be thrice as much.
+    expect(most).toBeLessThan(24_000_000)
+    expect(await peers.attempt(candidate, request('echo', [1]))).toEqual([1])
+    expect(server.stats().connections.some(({ caller }) => caller.node === 'honest')).toBe(true)
+    for (const socket of deaf) socket.destroy()
   })
 })
 

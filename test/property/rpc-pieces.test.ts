@@ -100,6 +100,8 @@ it(`whatever is sent, cut, mixed and split arrives whole, each stream in order (
           key,
         ).toBe(true)
       }
+      reassembly.sweep(0)
+      reassembly.sweep(10_000)
       expect([outbox.hasBulk, outbox.bulkBytes, budget.taken, reassembly.size]).toEqual([false, 0, 0, 0])
     }),
     { numRuns: 60, seed },

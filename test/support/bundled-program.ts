@@ -14,6 +14,7 @@ export interface ProgramAnswer {
 
 export class ProgramProcess {
   readonly #process: ChildProcess
+  #waiting: ((answer: ProgramAnswer) => void) | undefined
   #stderr = ''
 
   constructor(file: string, args: readonly string[]) {
@@ -21,14 +22,17 @@ export class ProgramProcess {
     this.#process.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr += chunk.toString()
     })
+    this.#process.on('message', (answer: ProgramAnswer) => this.#waiting?.(answer))
+    this.#process.on('exit', () => this.#waiting?.({ ok: false, value: 'its process ended' }))
   }
 
   /** One at a time. Rejects with what the program threw, or when it ends. */
   async ask<Answer>(order: object): Promise<Answer> {
-    const ended = once(this.#process, 'exit').then(() => ({ ok: false, value: 'its process ended' }))
-    const answered = once(this.#process, 'message').then(([answer]) => answer as ProgramAnswer)
+    const answered = new Promise<ProgramAnswer>((resolve) => {
+      this.#waiting = resolve
+    })
     this.#process.send(order)
-    const { ok, value } = await Promise.race([answered, ended])
+    const { ok, value } = await answered
     if (ok) return value as Answer
     throw new Error(`${JSON.stringify(order)}: ${String(value)}\n${this.#stderr}`)
   }

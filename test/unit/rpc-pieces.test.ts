@@ -134,6 +134,22 @@ describe('a queue of long messages', () => {
   })
 })
 
+describe('a queue to a peer that reads no pieces', () => {
+  it('lets a message go that is longer than a piece: it cannot be cut', () => {
+    const queue = new BulkQueue()
+    queue.push(7, 1, [filled(3 * PIECE_BYTES)])
+    queue.push(7, 2, [filled(10)])
+    const written: number[] = []
+    let asked = 0
+    const hasRoom = (): boolean => {
+      if (++asked > 100) throw new Error('it asks for ever')
+      return true
+    }
+    queue.take(hasRoom, (_message, piece) => written.push(piece.length))
+    expect([written, queue.isEmpty, queue.bytes]).toEqual([[3 * PIECE_BYTES, 10], true, 0])
+  })
+})
+
 describe('pieces that come', () => {
   const reassembly = (frameBytesMax = 1_000_000, bytesMax = 10_000_000) => {
     const budget = new ByteBudget(bytesMax)
@@ -146,17 +162,22 @@ describe('pieces that come', () => {
   }
 
   it('make up their message again, kinds and ids apart', () => {
-    const { budget, add, finish } = reassembly()
+    const { parts, budget, add, finish } = reassembly()
     add(1, filled(2_000, 1))
     add(1, filled(2_000, 2), FrameKind.streamItem)
     add(2, filled(2_000, 3))
     add(1, filled(1_500, 4))
-    expect(budget.taken).toBe(7_500)
+    // Each buffer has room for four pieces like its first.
+    expect(budget.taken).toBe(3 * 8_000)
     const whole = finish(1, filled(1, 5))
     if (typeof whole !== 'object') throw new Error(String(whole))
     const bytes = whole.bytes.subarray(whole.start, whole.end)
     expect([bytes.length, bytes[0], bytes[2_000], bytes[3_500]]).toEqual([3_501, 1, 4, 5])
-    expect(budget.taken).toBe(4_000)
+    // The buffer of the whole one is kept for the next.
+    expect(budget.taken).toBe(3 * 8_000)
+    parts.sweep(0)
+    parts.sweep(10_000)
+    expect(budget.taken).toBe(2 * 8_000)
   })
 
   it('are no part of a frame that stands alone', () => {
@@ -184,7 +205,7 @@ describe('pieces that come', () => {
   })
 
   it('are bounded for the whole node, and given back with their connection', () => {
-    const node = new ByteBudget(5_000)
+    const node = new ByteBudget(20_000)
     const one = new Reassembly({ frameBytesMax: 1e6, budget: new ByteBudget(1e6, node) })
     const other = new Reassembly({ frameBytesMax: 1e6, budget: new ByteBudget(1e6, node) })
     const add = (to: Reassembly) => to.handle(FrameKind.reply | MORE_FLAG, 1, span(filled(3_000)), () => true)

@@ -2,10 +2,22 @@ import { describe, expect, it } from 'vitest'
 import { RpcError } from '../../src/errors.js'
 import { PIECE_BYTES } from '../../src/rpc/bulk-queue.js'
 import { ByteBudget } from '../../src/rpc/byte-budget.js'
+import { ByteWriter } from '../../src/rpc/byte-writer.js'
+import { encodeRequestHead, NO_HEADERS } from '../../src/rpc/envelope.js'
 import { FrameKind, MORE_FLAG } from '../../src/rpc/frame.js'
 import { findInput } from '../../src/rpc/input-argument.js'
 import { ITEMS_WINDOW, type ReceivedItems, windowFor } from '../../src/rpc/received-items.js'
+import { heldBytes } from '../fuzz/allocation-gauge.js'
 import { creditBody, oldHello, oldWelcome, outcomeOf, SessionPair, type StartedCall } from '../support/session-pair.js'
+
+/** Of a request for a stream, with credit for all of it. */
+function requestHeadOf(method: string): Uint8Array {
+  const writer = new ByteWriter(64)
+  const names = { service: 'users', method }
+  const stream = { items: 100, bytes: 1_000_000 }
+  encodeRequestHead(writer, { cast: false, ttlMs: 1_000, methodId: 0, names, headers: NO_HEADERS, stream })
+  return writer.bytes.slice(0, writer.length)
+}
 
 /** Lets promises go on. */
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -236,6 +248,9 @@ describe('a long request', () => {
     pair.start()
     for (let i = 0; i < 6; i++) pair.deliver()
     expect(pair.arrived.map(({ call }) => call.args[0])).toEqual([1, 1, expect.any(Uint8Array)])
+    // The buffer is given back when no other long message came for a while.
+    pair.callee.sweep(0)
+    pair.callee.sweep(10_000)
     expect([pair.callee.state, pair.calleeBudget.taken]).toEqual(['serving', 0])
   })
 
@@ -269,6 +284,21 @@ describe('a long request', () => {
     expect(outcomeOf(cast)).toBe('pending')
     for (let i = 0; i < 6; i++) pair.deliver()
     expect([outcomeOf(cast), pair.arrived.length]).toEqual(['ok', 1])
+  })
+
+  it('as a cast that was given up is forgotten, whatever else leaves after it', async () => {
+    const pair = greeted()
+    const megabyte = { args: [new Uint8Array(1_048_576)], cast: true }
+    const before = heldBytes()
+    for (let i = 0; i < 80; i++) {
+      const { call } = pair.start(megabyte)
+      pair.caller.flushed()
+      pair.caller.abort(call)
+    }
+    for (let i = 0; i < 3; i++) pair.deliver()
+    heldBytes() // what was just given up is swept beside the program
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(heldBytes() - before).toBeLessThan(30_000_000)
   })
 
   it('that ends after the callee began to leave is refused, although a later one was taken', () => {
@@ -315,6 +345,22 @@ describe('a peer of an earlier version', () => {
     pair.start({ args: [new Uint8Array(5 * PIECE_BYTES)] })
     expect(pair.callerBox.hasBulk).toBe(false)
     expect(pair.callerBox.pendingBytes).toBeGreaterThan(5 * PIECE_BYTES)
+  })
+
+  it('that does not read holds up no more than its own items', async () => {
+    const pair = new SessionPair()
+    const hello = oldHello()
+    pair.callee.handleBytes(hello, hello.length, 0)
+    pair.caller.greet()
+    pair.answer()
+    const body = Buffer.concat([requestHeadOf('endless'), Uint8Array.of(0x90)])
+    pair.forge(FrameKind.request, 1, body)
+    const { output } = pair.arrived[0]?.call ?? {}
+    pair.calleeBox.holdsItems = true
+    output?.send(new Uint8Array(2 * PIECE_BYTES))
+    pair.calleeBox.fillSlab()
+    expect(pair.calleeBox.pendingBytes).toBeGreaterThan(2 * PIECE_BYTES)
+    expect(pair.calleeBox.hasBulk).toBe(false)
   })
 
   it('is answered in whole frames', () => {
