@@ -273,7 +273,9 @@ describe('a health check', () => {
   })
 
   it('that hangs counts as failed, has its signal aborted, and is not piled up', async () => {
-    const [a, b] = await nodes.startAll('a', 'b')
+    const net = createTestNetwork()
+    const a = await net.node({ name: 'a' })
+    const b = await net.node({ name: 'b' })
     let hanging = 0
     let aborted = 0
     const check = ({ signal }: { signal: AbortSignal }): Promise<void> => {
@@ -282,31 +284,36 @@ describe('a health check', () => {
       return gate().opened
     }
     await b.provide('users', { get: () => 1 }, { healthCheck: { check, ...quick } })
-    await until('it is delisted', () => b.health().services['users']?.status === 'failed')
-    await until('it is delisted elsewhere', () => !isListed(a, 'users'))
-    expect(b.health().services['users']?.reason).toMatch(/did not end within 30 ms/)
-    await until('four hang', () => aborted === 4)
-    await until('a fifth would have been due', () => b.health().services['users']?.status === 'failed')
-    expect(hanging).toBe(4)
+    await net.until(() => isListed(a, 'users'))
+    await net.until(() => !isListed(a, 'users'))
+    expect(b.health().services['users']).toMatchObject({ status: 'failed', reason: expect.stringMatching(/30 ms/) })
+    await net.advance(10 * quick.interval)
+    expect([hanging, aborted]).toEqual([4, 4])
+    await net.close()
   })
 
   it('says nothing while the service is paused or stopped', async () => {
-    const a = await nodes.start('a')
+    const net = createTestNetwork()
+    const a = await net.node({ name: 'a' })
     let checks = 0
     const check = (): boolean => {
       checks++
       return false
     }
     const registration = await a.provide('users', { get: () => 1 }, { paused: true, healthCheck: { check, ...quick } })
+    await net.advance(10 * quick.interval)
+    expect(checks).toBe(0)
     await registration.resume()
-    await until('it failed', () => registration.status === 'failed')
-    await registration.pause()
-    expect(registration.status).toBe('paused')
+    await net.until(() => registration.status === 'failed')
     const before = checks
+    expect(before).toBe(2)
+    await registration.pause()
+    await net.advance(10 * quick.interval)
+    expect([registration.status, checks]).toEqual(['paused', before])
     await registration.stop()
-    await a.provide('other', {}, { healthCheck: { check: () => true, ...quick } })
-    await until('time for more checks has passed', () => a.getNodes('other').length === 1)
+    await net.advance(10 * quick.interval)
     expect(checks).toBe(before)
+    await net.close()
   })
 })
 

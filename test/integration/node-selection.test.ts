@@ -104,7 +104,7 @@ describe('a call', () => {
 
   it('forced over the network leaves the process and comes back to it', async () => {
     const a = await nodes.start('a')
-    let callers: string[] = []
+    const callers: string[] = []
     await a.provide(
       'who',
       { am: (value: unknown) => value },
@@ -122,7 +122,8 @@ describe('a call', () => {
     expect(await a.callCb('who', 'am', [value], { forceRemote: true })).toEqual(value)
     expect(await a.callCb('who', 'am', [value], { forceRemote: true })).not.toBe(value)
     expect(a.inspect().rpc.peers.peers).toHaveLength(1)
-    callers = []
+    expect(callers[0]).toBe(a.rpcAddress)
+    expect(new Set(callers).size).toBe(2)
   })
 
   it('that is hedged is answered by the second instance while the first one hangs', async () => {

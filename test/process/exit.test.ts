@@ -121,6 +121,9 @@ describe.each(FORMATS)('a program with the %s build ends by itself', (format) =>
   const codeOf = (given) => createNode({ ...options, ...given }).then(() => 'none', (error) => error.code)
   assert('gossip port in use', await codeOf({ bind: '127.0.0.1:${port}' }) === 'EADDRINUSE')
   assert('rpc port in use', await codeOf({ rpc: { bind: '127.0.0.1:${port}' } }) === 'EADDRINUSE')
+  assert('health port in use', await codeOf({ health: { bind: '127.0.0.1:${port}' } }) === 'EADDRINUSE')
+  const withHealth = { bind: '127.0.0.1:${port}', health: { bind: '127.0.0.1:0' } }
+  assert('gossip port in use, health bound', await codeOf(withHealth) === 'EADDRINUSE')
   assert('bad seed', await codeOf({ seeds: ['127.0.0.1:0'] }) === 'INVALID_OPTION')
   assert('bad name', await codeOf({ name: 'n'.repeat(256) }) === 'INVALID_OPTION')
   assert('tags too large', await codeOf({ tags: { text: 't'.repeat(600) } }) === 'TOO_LARGE')
