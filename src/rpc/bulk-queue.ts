@@ -4,8 +4,10 @@
  * sockets; the outbox asks for as much as it can send.
  */
 
-/** Longer bodies travel in pieces of this many bytes, so that other frames come in between. */
+/** Long bodies travel in pieces of this many bytes, so that other frames come in between. */
 export const PIECE_BYTES = 65_536
+/** Up to here a body is not long: the turns that its second piece would wait for cost more than anyone gains by them. */
+export const WHOLE_BYTES_MAX = 131_072
 
 export interface BulkMessage {
   readonly kind: number

@@ -8,19 +8,24 @@ const encoder = new TextEncoder()
 /** The longest text, in UTF-8 bytes, that `text` can write. */
 export const TEXT_BYTES_MAX = 65_535
 
+/** Memory of its own that holds anything: to be read where it was written alone. What sockets take need not be wrapped then. */
+export function newBytes(count: number): Uint8Array {
+  return Buffer.allocUnsafeSlow(count)
+}
+
 export class ByteWriter {
   bytes: Uint8Array
   length = 0
 
   constructor(capacity: number) {
-    this.bytes = new Uint8Array(capacity)
+    this.bytes = newBytes(capacity)
   }
 
   /** Makes room for `count` more bytes; each write below does so itself. */
   reserve(count: number): void {
     const needed = this.length + count
     if (needed <= this.bytes.length) return
-    const grown = new Uint8Array(Math.max(needed, 2 * this.bytes.length))
+    const grown = newBytes(Math.max(needed, 2 * this.bytes.length))
     grown.set(this.bytes.subarray(0, this.length))
     this.bytes = grown
   }

@@ -31,7 +31,7 @@ export interface CallSessionOptions {
   readonly frameBytesMax: number
   readonly callsMax: number
   readonly counters: Counters
-  /** The callee answered a call, well or badly. */
+  /** The callee answered calls, well or badly: told once for the bytes that come together. */
   readonly onAnswer: () => void
   /** Something was written that should leave soon, and by no method of the session. */
   readonly onWritten?: (() => void) | undefined
@@ -56,6 +56,8 @@ export class CallSession implements FrameSink {
   readonly #reassembly: Reassembly
   readonly #streams: CallStreamsOut
   #casts: OutgoingCall[] = []
+  /** Something among the bytes at hand was an answer, and that is told. */
+  #hasAnswered = false
   #peerFrameBytesMax = 0
   #state: CallSessionState = 'greeting'
   /** Why it failed, in words for the users whose calls fail by it. */
@@ -72,7 +74,7 @@ export class CallSession implements FrameSink {
       table: { outbox, codec, counters, budget, onWritten: options.onWritten ?? (() => {}) },
       streamsMax: options.streamsMax ?? options.callsMax,
       giveUp: (call, error) => this.#end(call, error),
-      onAnswer: options.onAnswer,
+      onAnswer: () => this.#answered(),
       finish: (call) => this.#finish(call),
     })
   }
@@ -170,6 +172,7 @@ export class CallSession implements FrameSink {
 
   /** Bytes from the callee. Afterwards the state may be `failed`. */
   handleBytes(chunk: Uint8Array, length: number): void {
+    this.#hasAnswered = false
     const fault = this.#reader.push(chunk, length)
     if (fault !== undefined) this.#fail(fault, `${this.#options.target.node} broke the protocol: ${fault}`)
   }
@@ -246,7 +249,7 @@ export class CallSession implements FrameSink {
       this.#options.counters.add('late-reply')
       return
     }
-    this.#options.onAnswer()
+    this.#answered()
     if (call.items !== undefined) {
       this.#end(call, this.#streams.notStreamed(call))
       return
@@ -272,7 +275,7 @@ export class CallSession implements FrameSink {
       this.#options.counters.add('late-reply')
       return true
     }
-    this.#options.onAnswer()
+    this.#answered()
     const payload = payloadAt < body.end ? body.bytes.subarray(payloadAt, body.end) : EMPTY_BYTES
     const remote = remoteFailureFromPayload(this.#options.codec, payload)
     const executed = call.hasBegun ? 'yes' : head.executed
@@ -340,6 +343,12 @@ export class CallSession implements FrameSink {
     if (call.hasBegun) return 'yes'
     if (call.message !== undefined) return call.message.isSent ? 'maybe' : 'no'
     return call.epoch === this.#outbox.epoch ? 'no' : 'maybe'
+  }
+
+  #answered(): void {
+    if (this.#hasAnswered) return
+    this.#hasAnswered = true
+    this.#options.onAnswer()
   }
 
   #fail(reason: string, message: string): boolean {

@@ -74,6 +74,7 @@ export class LinkWriter implements Flushable {
     this.#stall.since = now
     const { outbox, isOver, onDrained } = this.#options
     outbox.holdsItems = false
+    outbox.drained()
     if (isOver()) return
     outbox.tellItemRoom()
     if (outbox.hasBulk) this.wrote(false)

@@ -3,8 +3,8 @@
  * once the peer is known to read pieces, wait in a queue of their own and are laid into the slab as it leaves. Knows
  * nothing of sockets; whoever flushes says whether the slab may be used again.
  */
-import { type BulkMessage, BulkQueue, PIECE_BYTES } from './bulk-queue.js'
-import { ByteWriter } from './byte-writer.js'
+import { type BulkMessage, BulkQueue, PIECE_BYTES, WHOLE_BYTES_MAX } from './bulk-queue.js'
+import { ByteWriter, newBytes } from './byte-writer.js'
 import { HEAD_BYTES, LENGTH_BYTES, MORE_FLAG, PREAMBLE_BYTES, readU32 } from './frame.js'
 
 const SLAB_BYTES_MIN = 4_096
@@ -22,6 +22,9 @@ export class Outbox {
   /** Pieces that have left, to be used again: a stream needs no new memory for each item. */
   readonly #spares: Uint8Array[] = []
   #waiting: (() => void)[] = []
+  /** Of slabs, the last that the socket kept, and one that it gave back. */
+  #lent: Uint8Array | undefined
+  #spareSlab: Uint8Array | undefined
   /** Where a frame's body goes, between `openFrame` and `closeFrame`. */
   readonly writer: ByteWriter = new ByteWriter(SLAB_BYTES_MIN)
   /** Counts the slabs that left: what was written under an earlier number has gone to the socket. */
@@ -48,7 +51,7 @@ export class Outbox {
   openFrame(kind: number, id: number, bodyBytes: number): number {
     const { writer } = this
     const mark = writer.length
-    writer.reserve(PREAMBLE_BYTES + Math.min(bodyBytes, PIECE_BYTES))
+    writer.reserve(PREAMBLE_BYTES + Math.min(bodyBytes, WHOLE_BYTES_MAX))
     writer.length += LENGTH_BYTES
     writer.u8(kind)
     writer.u32(id)
@@ -61,7 +64,7 @@ export class Outbox {
 
   /** Whether a body of this length leaves in pieces, and later than what is written after it. */
   isLong(bodyBytes: number): boolean {
-    return bodyBytes > PIECE_BYTES && this.cutsPieces
+    return bodyBytes > WHOLE_BYTES_MAX && this.cutsPieces
   }
 
   /**
@@ -146,10 +149,19 @@ export class Outbox {
 
   /** After the write of what `take` gave: whether the socket is done with it, and the slab free. */
   slabReturned(free: boolean): void {
-    const writer = this.writer
+    const { writer } = this
     const size = writer.bytes.length
-    if (!free || size > SLAB_BYTES_KEPT_MAX)
-      writer.bytes = new Uint8Array(size > SLAB_BYTES_KEPT_MAX ? SLAB_BYTES_MIN : size)
+    const isKept = size <= SLAB_BYTES_KEPT_MAX
+    if (free && isKept) return
+    if (!free && isKept) this.#lent = writer.bytes
+    writer.bytes = this.#spareSlab ?? newBytes(isKept ? size : SLAB_BYTES_MIN)
+    this.#spareSlab = undefined
+  }
+
+  /** The socket is done with everything: a slab that it held is free again. */
+  drained(): void {
+    this.#spareSlab = this.#lent
+    this.#lent = undefined
   }
 
   readonly #hasRoom = (): boolean => this.writer.length < BULK_BYTES_PER_SLAB

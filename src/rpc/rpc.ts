@@ -110,7 +110,9 @@ export class Rpc {
         if (evidence !== 'answered') this.#circuits.lost(target, now())
         onEvidence?.(target.node, evidence)
       },
-      onOutcome: (service, target, error) => this.#circuits.note(service, target, error, now()),
+      onOutcome: (service, target, error) => {
+        if (error !== undefined || !this.#circuits.isClear) this.#circuits.note(service, target, error, now())
+      },
     })
     this.#server = new RpcServer({ ...transport, dispatcher, security, onFault, sockets })
     const attempt: Attempt = (candidate, request) => {

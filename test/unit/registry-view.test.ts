@@ -213,6 +213,55 @@ describe('selection', () => {
   })
 })
 
+describe('the candidates of a service, asked for before and after', () => {
+  const nodes = (registry: Registry, wish = {}): string[] => registry.candidates('users', wish).map(({ node }) => node)
+
+  test('are the same objects as long as nothing changes', () => {
+    const [, b] = pair()
+    const [before] = b.candidates('users', { method: 'get' })
+    expect(b.candidates('users', { method: 'get' })[0]).toBe(before)
+  })
+
+  test('follow membership: suspicion, death, return, another address, another boot', () => {
+    const [a, b] = pair()
+    running(b, 'users')
+    const localLast = { localFirst: false }
+    b.handleMember(member('a', { state: 'suspect' }))
+    expect([nodes(b), nodes(b, localLast)]).toEqual([
+      ['b', 'a'],
+      ['b', 'a'],
+    ])
+    b.handleMember(member('a', { state: 'dead' }))
+    expect([nodes(b), nodes(b, localLast)]).toEqual([['b'], ['b']])
+    b.handleMember(member('a', { rpcAddress: 'a:2' }))
+    expect(b.candidates('users', {})[1]?.address).toBe('a:2')
+    b.handleMember(member('a', { bootId: BOOT_2, rpcAddress: 'a:3' }))
+    expect(nodes(b)).toEqual(['b'])
+    a.adoptBootId(BOOT_2)
+    b.handleMessage(news(a))
+    expect(b.candidates('users', {})[1]).toMatchObject({ bootId: BOOT_2, address: 'a:3' })
+  })
+
+  test('follow the service: its status here, another service of the same node, its end', () => {
+    const [a, b] = pair()
+    running(b, 'users')
+    expect(nodes(b)).toEqual(['b', 'a'])
+    b.setStatus('users', { status: 'paused', at: 5, reason: '' })
+    expect(nodes(b)).toEqual(['a'])
+    running(a, 'other')
+    b.handleMessage(news(a))
+    expect(b.candidates('other', {}).map(({ node }) => node)).toEqual(['a'])
+    a.withdraw('users', 6)
+    b.handleMessage(news(a))
+    expect(nodes(b)).toEqual([])
+  })
+
+  test('of more methods than are remembered are right all the same', () => {
+    const [, b] = pair()
+    for (let i = 0; i < 10_000; i++) expect(nodes(b, { method: `m${i}` })).toEqual(['a'])
+  })
+})
+
 test('an inspection is plain JSON', () => {
   const [, b] = pair()
   running(b, 'billing')

@@ -39,6 +39,22 @@ async function errorOf(outcome: Promise<Outcome>): Promise<RpcError> {
   return settled.error
 }
 
+describe('an implementation that changes while it is provided', () => {
+  it('is called with the function that it has at the time', async () => {
+    const methods: Record<string, unknown> = { get: () => 'old' }
+    const { call } = setup(methods)
+    expect(await call()).toEqual({ ok: true, value: 'old' })
+    methods['get'] = () => 'new'
+    expect(await call()).toEqual({ ok: true, value: 'new' })
+    delete methods['get']
+    expect((await errorOf(call())).code).toBe('NO_METHOD')
+    methods['get'] = () => 'back'
+    expect(await call()).toEqual({ ok: true, value: 'back' })
+    methods['get'] = 'no function'
+    expect((await errorOf(call())).code).toBe('NO_METHOD')
+  })
+})
+
 describe('admission', () => {
   const ran: string[] = []
   const methods = { get: () => ran.push('get') }

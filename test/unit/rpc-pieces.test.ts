@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { BulkQueue, OPEN_MESSAGES_MAX, PIECE_BYTES } from '../../src/rpc/bulk-queue.js'
+import { BulkQueue, OPEN_MESSAGES_MAX, PIECE_BYTES, WHOLE_BYTES_MAX } from '../../src/rpc/bulk-queue.js'
 import { ByteBudget } from '../../src/rpc/byte-budget.js'
 import { FrameKind, MORE_FLAG } from '../../src/rpc/frame.js'
 import { FrameReader } from '../../src/rpc/frame-reader.js'
@@ -59,6 +59,13 @@ describe('a message that is too long for one frame', () => {
     expect(order.length).toBe(15)
   })
 
+  it('begins above 128 KiB: up to there it leaves whole, at once', () => {
+    const { flush, send } = sender()
+    expect(send(1, WHOLE_BYTES_MAX)).toBeUndefined()
+    expect(flush()).toEqual([`4 1 ${WHOLE_BYTES_MAX}`])
+    expect(send(2, WHOLE_BYTES_MAX + 1)).toBeDefined()
+  })
+
   it('leaves whole to a peer that does not read pieces', () => {
     const { outbox, flush, send } = sender()
     outbox.cutsPieces = false
@@ -73,6 +80,25 @@ describe('a message that is too long for one frame', () => {
     flush()
     expect([outbox.dropBulk(1), outbox.dropBulk(2), outbox.dropBulk(3)]).toEqual([true, false, false])
     expect([outbox.hasBulk, outbox.bulkBytes, flush()]).toEqual([false, 0, []])
+  })
+})
+
+describe('a slab that the socket kept', () => {
+  it('is not written to until everything was taken, and then used again', () => {
+    const { outbox, send } = sender()
+    send(1, 60_000)
+    const first = outbox.take(false)
+    outbox.slabReturned(false)
+    send(2, 60_000)
+    const second = outbox.take(false)
+    expect(second.buffer).not.toBe(first.buffer)
+    outbox.slabReturned(true)
+    outbox.drained()
+    send(3, 60_000)
+    outbox.take(false)
+    outbox.slabReturned(false)
+    send(4, 60_000)
+    expect(outbox.take(false).buffer).toBe(first.buffer)
   })
 })
 
