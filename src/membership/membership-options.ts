@@ -74,6 +74,11 @@ export interface LeaveResult {
 export interface MembershipStats extends SwimStats {
   readonly lagMs: number
   readonly packetsReceived: number
+  /** Payload of the packets, without what UDP and IP add. */
+  readonly packetBytesReceived: number
+  /** Packets handed to the system; those that it did not take are counted again in `sendErrors`. */
+  readonly packetsSent: number
+  readonly packetBytesSent: number
   /** Packets that the system did not take: to the protocol they are lost. */
   readonly sendErrors: number
   /** The same by the system's code: EPERM, ENETUNREACH and so on. */

@@ -26,6 +26,9 @@ export class UdpTransport {
   readonly #isV6: boolean
   readonly #sendErrors = new Map<string, number>()
   #received = 0
+  #bytesReceived = 0
+  #sent = 0
+  #bytesSent = 0
   #closed = false
   #onPacket: (bytes: Uint8Array, from: HostPort) => void = () => {}
   #onTrouble: (error: Error) => void = () => {}
@@ -36,6 +39,7 @@ export class UdpTransport {
     this.#isV6 = isV6
     socket.on('message', (bytes, { address, port }) => {
       this.#received++
+      this.#bytesReceived += bytes.length
       const host = isV6 && address.startsWith(V4_MAPPED) ? address.slice(V4_MAPPED.length) : address
       this.#onPacket(bytes, { host, port })
     })
@@ -74,6 +78,20 @@ export class UdpTransport {
     return this.#received
   }
 
+  /** Payload of the datagrams received, without what UDP and IP add. */
+  get bytesReceived(): number {
+    return this.#bytesReceived
+  }
+
+  /** Datagrams handed to the system, also those that it did not take. */
+  get sent(): number {
+    return this.#sent
+  }
+
+  get bytesSent(): number {
+    return this.#bytesSent
+  }
+
   /** Packets that the system did not take, by the code that it gave. To the protocol they are lost. */
   get sendErrors(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#sendErrors)
@@ -87,6 +105,8 @@ export class UdpTransport {
   send(bytes: Uint8Array, to: HostPort): void {
     if (this.#closed) return
     const host = this.#isV6 && isIPv4(to.host) ? V4_MAPPED + to.host : to.host
+    this.#sent++
+    this.#bytesSent += bytes.length
     try {
       this.#socket.send(bytes, to.port, host, (error) => {
         if (error != null) this.#countError(error)
