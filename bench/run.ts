@@ -1,227 +1,99 @@
 /**
- * `npm run bench`: convergence and calls between real processes on loopback, and by name what the registry and simulated
- * clusters cost, and the Lifeguard paper's experiments. Prints tables, writes one JSON file under `bench/results/`. Exit
- * code 1 when something that should have happened did not.
+ * `npm run bench`: runs suites, compares two of their results, or measures a running cluster from outside. Exit code 0 when
+ * all went well, 1 when something that should have happened did not or a comparison found a regression, 2 for a command
+ * that makes no sense, 130 when it was interrupted; what was measured until then is kept.
  */
-import { mkdir, writeFile } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
-import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
-import { buildProgram, type WorkerProgram } from './lib/cluster.js'
-import { type Environment, readEnvironment } from './lib/environment.js'
-import { describeJob, type Job } from './lib/job.js'
-import { runJobs } from './lib/pool.js'
-import { Progress } from './lib/progress.js'
-import type { CallFigures } from './lib/protocol.js'
-import { type Summary, summarize } from './lib/statistics.js'
-import type { JobRunner, SuiteResult } from './lib/suite.js'
-import { figure, renderTable } from './lib/table.js'
-import { type CallsOptions, callSteps, runCalls } from './scenarios/calls.js'
-import { type ConvergenceOptions, convergenceSteps, runConvergence } from './scenarios/convergence.js'
-import { type LifeguardOptions, runLifeguardSuite } from './suites/lifeguard.js'
-import { benchPeers } from './suites/peers.js'
-import { type RegistrySuiteResult, runRegistrySuite } from './suites/registry.js'
-import { runSimSuite, type SimSuiteOptions } from './suites/sim.js'
+import { type BenchOptions, OPTIONS_HELP, parseCommandLine, type Wish } from './lib/options.js'
+import { readResult, writeResult } from './lib/output.js'
+import { Owner, removeStaleFolders } from './lib/owner.js'
+import { runSuites } from './lib/run-suites.js'
+import type { Suite } from './lib/suite.js'
+import { COMPARE_DEFAULTS, compareResults, renderComparison } from './report/compare.js'
+import { renderTerminal } from './report/terminal.js'
+import { callsSuite } from './suites/calls.js'
+import { convergenceSuite } from './suites/convergence.js'
+import { growthSuite, scaleSuite } from './suites/growth.js'
+import { lifeguardSuite } from './suites/lifeguard.js'
+import { peersSuite } from './suites/peers.js'
+import { probeSuite } from './suites/probe.js'
+import { registrySuite } from './suites/registry.js'
+import { simSuite } from './suites/sim.js'
 
-const SUITES = ['convergence', 'calls', 'registry', 'sim', 'lifeguard'] as const
-type Suite = (typeof SUITES)[number]
-const DEFAULT_SUITES: readonly Suite[] = ['convergence', 'calls']
+const STANDARD: readonly Suite[] = [convergenceSuite, callsSuite, growthSuite, lifeguardSuite]
+const SUITES: readonly Suite[] = [...STANDARD, scaleSuite, registrySuite, simSuite]
 
-interface BenchOptions {
-  readonly suites: readonly Suite[]
-  readonly convergence: ConvergenceOptions
-  readonly calls: CallsOptions
-  readonly sim: SimSuiteOptions
-  readonly lifeguard: LifeguardOptions
+function help(): string {
+  const list = SUITES.map(({ name, about }) => `  ${name.padEnd(17)}  ${about}`).join('\n')
+  const standard = STANDARD.map(({ name }) => name).join(', ')
+  return `npm run bench -- [suite ...] [options]\n${list}\n  without a name: ${standard}\n\n${OPTIONS_HELP}`
 }
 
-interface Results {
-  readonly environment: Environment
-  readonly options: BenchOptions
-  /** Milliseconds. */
-  readonly convergence: Record<string, Summary & { readonly values: readonly number[] }>
-  readonly calls: Record<string, readonly CallFigures[]>
-  readonly simulated: Readonly<Partial<Record<Suite, SuiteResult>>>
-  readonly registry: RegistrySuiteResult | undefined
-  readonly misses: readonly string[]
-}
-
-const USAGE = `npm run bench -- [suite ...] [options]
-  suites        ${SUITES.join(', ')}; default ${DEFAULT_SUITES.join(' and ')}
-  --nodes N     processes of the convergence suite (default 30)
-  --profile P   lan, wan or local (default lan)
-  --repeats N   joins, services and leaves measured (default 10)
-  --kills N     crashes measured (default 3)
-  --seconds N   length of each call measurement (default 3)
-  --quick       fewer repeats: under 90 s; of sim only 100 nodes
-  --sub 96      lifeguard: 96 combinations of blocks instead of 24
-  --full        lifeguard: the paper's whole grid, 4,320 runs for each detector
-  --jobs N      lifeguard: processes (default one for each core)
-
-npm run bench -- peers [options]: beside others in the same run; 'peers --help' tells its options
-`
-
-function parseOptions(): BenchOptions {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      nodes: { type: 'string' },
-      profile: { type: 'string', default: 'lan' },
-      repeats: { type: 'string' },
-      kills: { type: 'string' },
-      seconds: { type: 'string' },
-      quick: { type: 'boolean', default: false },
-      sub: { type: 'string', default: '24' },
-      full: { type: 'boolean', default: false },
-      jobs: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) {
-    process.stdout.write(USAGE)
-    process.exit(0)
+async function main(args: readonly string[]): Promise<number> {
+  if (args[0] === 'peers' || args[0] === '--peers') {
+    const suite = peersSuite(args.slice(1))
+    return suite === undefined ? 0 : run([suite], optionsFor([]), false)
   }
-  const { profile, quick, sub } = values
-  if (sub !== '24' && sub !== '96') throw new Error(`--sub ${sub} is neither 24 nor 96`)
-  if (profile !== 'lan' && profile !== 'wan' && profile !== 'local') throw new Error(`unknown profile '${profile}'`)
-  const unknown = positionals.find((name) => !SUITES.includes(name as Suite))
-  if (unknown !== undefined) throw new Error(`unknown suite '${unknown}'; there are ${SUITES.join(', ')}`)
-  const positive = (name: string, text: string | undefined, otherwise: number): number => {
-    const value = text === undefined ? otherwise : Number(text)
-    if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} ${text} is no positive integer`)
-    return value
-  }
-  return {
-    suites: positionals.length === 0 ? DEFAULT_SUITES : (positionals as Suite[]),
-    convergence: {
-      nodes: positive('nodes', values.nodes, 30),
-      profile,
-      repeats: positive('repeats', values.repeats, quick ? 5 : 10),
-      kills: positive('kills', values.kills, quick ? 1 : 3),
-    },
-    calls: { durationMs: positive('seconds', values.seconds, quick ? 1 : 3) * 1_000, rounds: quick ? 2 : 3 },
-    sim: { sizes: quick ? [100] : [100, 1_000], slices: 18, lossRates: [0, 0.2] },
-    lifeguard: { grid: values.full ? 'full' : sub, processes: positive('jobs', values.jobs, availableParallelism()) },
-  }
-}
-
-async function measure(program: WorkerProgram, options: BenchOptions): Promise<Results> {
-  const environment = readEnvironment()
-  const values = new Map<string, number[]>()
-  const calls: Record<string, CallFigures[]> = {}
-  const misses: string[] = []
-  const steps = { convergence: convergenceSteps(options.convergence), calls: callSteps(options.calls), registry: 1 }
-  const has = (suite: Suite): boolean => options.suites.includes(suite)
-  const counted = ['convergence', 'calls', 'registry'] as const
-  const progress = new Progress(counted.reduce((sum, suite) => sum + (has(suite) ? steps[suite] : 0), 0))
-  const step = (what: string): void => progress.step(what)
-  const miss = (what: string): void => void misses.push(what)
-  let registry: RegistrySuiteResult | undefined
-  try {
-    if (has('convergence')) {
-      const record = (name: string, ms: number): void => void values.set(name, [...(values.get(name) ?? []), ms])
-      await runConvergence(program, options.convergence, { step, record, miss })
+  const wish = parse(args)
+  switch (wish.do) {
+    case 'help':
+      return print(help(), 0)
+    case 'compare':
+      return compare(wish)
+    case 'probe':
+      return run([probeSuite(wish)], optionsFor(['--profile', wish.profile, '--repeats', `${wish.repeats}`]), wish.json)
+    case 'run': {
+      const suites = SUITES.filter(({ name }) => wish.suites.includes(name))
+      return run(suites, wish.options, wish.json)
     }
-    if (has('calls')) {
-      const record = (row: string, figures: CallFigures): void => {
-        calls[row] = [...(calls[row] ?? []), figures]
-        if (figures.errors > 0) miss(`calls, ${row}: ${figures.errors} failed`)
-      }
-      await runCalls(program, options.calls, { step, record })
-    }
-    if (options.suites.includes('registry')) {
-      step('the registry, simulated, and its memory')
-      registry = await runRegistrySuite()
-      registry.misses.forEach(miss)
-    }
-  } catch (error) {
-    miss(`stopped early: ${String(error)}`)
-  }
-  progress.end()
-  const convergence = Object.fromEntries(
-    [...values].map(([name, list]) => [name, { ...summarize(list), values: list }]),
-  )
-  const simulated = await simulate(options)
-  for (const result of Object.values(simulated)) misses.push(...result.misses)
-  return { environment, options, convergence, calls, registry, simulated, misses }
-}
-
-async function simulate({ suites, sim, lifeguard }: BenchOptions): Promise<Results['simulated']> {
-  if (!suites.includes('sim') && !suites.includes('lifeguard')) return {}
-  const program = await buildProgram('sim-worker')
-  const runner: JobRunner = {
-    run: async (jobs, processes) => {
-      const progress = new Progress(jobs.length)
-      const onStart = (job: Job): void => progress.step(describeJob(job))
-      const answers = await runJobs(jobs, { file: program.file, processes, onStart })
-      progress.end()
-      return answers
-    },
-  }
-  try {
-    return {
-      ...(suites.includes('sim') ? { sim: await runSimSuite(sim, runner) } : {}),
-      ...(suites.includes('lifeguard') ? { lifeguard: await runLifeguardSuite(lifeguard, runner) } : {}),
-    }
-  } finally {
-    await program.remove()
   }
 }
 
-function printResults({ environment, options, convergence, calls, registry, simulated, misses }: Results): void {
-  const { node, cpu, cores, commit, loadBefore } = environment
-  const lines = [`\nNode ${node} on ${cores} x ${cpu}, commit ${commit}, load before ${loadBefore}`]
-  const rows = Object.entries(convergence).map(([name, s]) => [
-    name,
-    figure(s.median),
-    figure(s.min),
-    figure(s.max),
-    `${s.count}`,
-  ])
-  if (rows.length > 0) {
-    const { nodes, profile } = options.convergence
-    lines.push(`\nConvergence of ${nodes} processes on loopback, profile ${profile}, in ms`)
-    lines.push(renderTable(['', 'median', 'min', 'max', 'n'], rows))
-    lines.push('"by all": the last of all processes; on loopback nothing is lost and the round trip is near zero.')
-  }
-  const callRows = Object.entries(calls).map(([name, rounds]) => {
-    const of = (pick: (figures: CallFigures) => number): Summary => summarize(rounds.map(pick))
-    const rate = of((f) => f.calls / f.seconds)
-    const columns = [of((f) => f.p50), of((f) => f.p99), of((f) => f.p999)].map((s) => figure(s.median))
-    const beside = rounds[0]?.mibPerSecond === undefined ? '' : figure(of((f) => f.mibPerSecond ?? 0).median)
-    return [name, ...columns, figure(rate.median), `${figure(rate.min)}-${figure(rate.max)}`, beside]
-  })
-  if (callRows.length > 0) {
-    lines.push('\nCalls of a small object, echoed; latency in microseconds, medians over rounds')
-    lines.push(renderTable(['', 'p50', 'p99', 'p99.9', 'calls/s', 'range', 'MiB/s beside'], callRows))
-    lines.push('Closed loops: a stalled callee slows the callers down, so the tail under a fixed load would be worse.')
-  }
-  lines.push(...(registry?.lines ?? []))
-  for (const result of Object.values(simulated)) lines.push(...result.lines)
-  for (const miss of misses) lines.push(`MISSED: ${miss}`)
-  process.stdout.write(`${lines.join('\n')}\n`)
+function parse(args: readonly string[]): Wish {
+  const names = (suites: readonly Suite[]): string[] => suites.map(({ name }) => name)
+  return parseCommandLine(args, names(SUITES), names(STANDARD))
 }
 
-async function main(): Promise<void> {
-  const [first, ...others] = process.argv.slice(2)
-  if (first === 'peers' || first === '--peers') return benchPeers(others)
-  const options = parseOptions()
-  const program = await buildProgram('worker')
-  try {
-    const results = await measure(program, options)
-    printResults(results)
-    const folder = resolve(import.meta.dirname, 'results')
-    await mkdir(folder, { recursive: true })
-    const file = join(folder, `${results.environment.at.replaceAll(':', '-').slice(0, 19)}.json`)
-    await writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
-    process.stdout.write(`\nWritten to ${join('bench', 'results', file.slice(folder.length + 1))}\n`)
-    if (results.misses.length > 0) process.exitCode = 1
-  } finally {
-    await program.remove()
-  }
+/** For suites with a command line of their own. */
+function optionsFor(args: readonly string[]): BenchOptions {
+  const wish = parse(args)
+  if (wish.do !== 'run') throw new Error('no options of a run')
+  return wish.options
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = 2
-})
+async function run(suites: readonly Suite[], options: BenchOptions, asJson: boolean): Promise<number> {
+  removeStaleFolders()
+  const owner = new Owner()
+  const interruption = new AbortController()
+  const interrupt = (): void => {
+    if (interruption.signal.aborted) process.exit(130) // the second time nothing is waited for; 'exit' releases
+    interruption.abort()
+  }
+  process.on('exit', () => owner.release())
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
+  const result = await runSuites(suites, options, owner, interruption.signal)
+  owner.release()
+  const files = await writeResult(result)
+  const text = asJson ? JSON.stringify(result) : `${renderTerminal(result)}\nWritten: ${files.join(' ')}`
+  const failed = result.misses.length > 0 ? 1 : 0
+  return print(text, interruption.signal.aborted ? 130 : failed)
+}
+
+async function compare({ files, margin, json }: Wish & { readonly do: 'compare' }): Promise<number> {
+  const [before, after] = [await readResult(files[0]), await readResult(files[1])]
+  const options = { ...COMPARE_DEFAULTS, margin }
+  const comparisons = compareResults(before, after, options)
+  const text = json ? JSON.stringify({ options, comparisons }) : renderComparison(before, after, options)
+  return print(text, comparisons.some(({ verdict }) => verdict === 'regression') ? 1 : 0)
+}
+
+function print(text: string, code: number): Promise<number> {
+  return new Promise((resolve) => process.stdout.write(`${text}\n`, () => resolve(code)))
+}
+
+main(process.argv.slice(2)).then(
+  (code) => process.exit(code), // an interrupted suite may still wait for what will not come
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.exit(2)
+  },
+)

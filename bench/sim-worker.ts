@@ -1,6 +1,7 @@
 /** A process for simulations: takes one job after another from the bench, and ends with it. */
 import { unreachable } from '../src/errors.js'
 import type { Answer, Job } from './lib/job.js'
+import { runGrowth } from './scenarios/growth.js'
 import { runInterval, runThreshold } from './scenarios/lifeguard.js'
 import { runBoot, runQuiet } from './scenarios/sim.js'
 
@@ -10,6 +11,8 @@ function answer(job: Job): Answer {
       return { kind: 'boot', figures: runBoot(job) }
     case 'quiet':
       return { kind: 'quiet', figures: runQuiet(job) }
+    case 'growth':
+      return { kind: 'growth', figures: runGrowth(job.run) }
     case 'interval':
       return { kind: 'interval', figures: runInterval(job.run) }
     case 'threshold':

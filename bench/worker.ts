@@ -1,55 +1,128 @@
 /** One node in a process of its own. Does what the bench says and reports what it sees, with the time it saw it. */
-import { createHistogram } from 'node:perf_hooks'
-import { createNode, type ShoalNode } from '../src/index.js'
+import { createNode, type Middleware, type Registration, type ShoalNode } from '../src/index.js'
 import { machineMs } from './lib/clock.js'
-import type { CallFigures, CallRun, Command, Report, Sighting, WorkerOptions } from './lib/protocol.js'
-
-/** With its envelope within the limit. */
-const VALUE_BYTES = 16 * 1_048_576
+import { runClosed, runOpen } from './lib/load.js'
+import type { Message, Order, OrderName, Orders, Started, WorkerOptions } from './lib/protocol.js'
 
 let node: ShoalNode | undefined
+let blocking: NodeJS.Timeout | undefined
+const registrations = new Map<string, Registration>()
+let metaVersion = 0
 
-function tell(report: Report): void {
-  process.send?.(report)
+type Obey = { [Name in OrderName]: (...args: Orders[Name]['args']) => Promise<Orders[Name]['result']> }
+
+const obey: Obey = {
+  start,
+  async service(change, service) {
+    const calledAt = machineMs()
+    const registration = registrations.get(service)
+    if (change === 'provide') await provide(service)
+    else if (registration === undefined) throw new Error(`${service} is not provided here`)
+    else if (change === 'pause') await registration.pause()
+    else if (change === 'meta') registration.setMeta({ version: ++metaVersion })
+    else await registration.stop()
+    return calledAt
+  },
+  async leave() {
+    const calledAt = machineMs()
+    await started().leave()
+    return calledAt
+  },
+  quiet,
+  async usage() {
+    const { userCPUTime, systemCPUTime } = process.resourceUsage()
+    const { packetsSent, packetsReceived, packetBytesSent, packetBytesReceived } = started().inspect().membership
+    return {
+      at: machineMs(),
+      cpuMs: (userCPUTime + systemCPUTime) / 1e3,
+      rssBytes: process.memoryUsage.rss(),
+      packetsSent,
+      packetsReceived,
+      bytesSent: packetBytesSent,
+      bytesReceived: packetBytesReceived,
+    }
+  },
+  closedLoad: (load) => runClosed(started(), load),
+  openLoad: (load) => runOpen(started(), load),
+  async callOnce(service, nodes) {
+    const at = performance.now()
+    try {
+      await started().callCb(service, 'echo', [0], { nodes, idempotent: true, timeout: 20_000 })
+      return { ms: performance.now() - at, error: undefined }
+    } catch (error) {
+      return { ms: performance.now() - at, error: String(error) }
+    }
+  },
+  async sees(service, count) {
+    const limitAt = machineMs() + 10_000
+    while (started().getNodes(service).length !== count) {
+      if (machineMs() > limitAt) return false
+      await pause(5)
+    }
+    return true
+  },
+  async block(blockedMs, periodMs) {
+    clearInterval(blocking)
+    if (blockedMs > 0) blocking = setInterval(() => burn(blockedMs * 1e3), periodMs)
+    return undefined
+  },
+  async close() {
+    await node?.close()
+    process.disconnect?.()
+    return undefined
+  },
 }
 
-function saw(what: Sighting['what'], detail: string): void {
-  tell({ kind: 'saw', sighting: { what, detail, at: machineMs() } })
-}
-
-function started(): ShoalNode {
-  if (node === undefined) throw new Error('not started')
-  return node
-}
-
-async function start({ name, cluster, seeds, profile, services }: WorkerOptions): Promise<void> {
+async function start(options: WorkerOptions): Promise<Started> {
+  const { name, cluster, bind, seeds, profile, services, expected, keys, handicapUs } = options
   const calledAt = machineMs()
-  node = await createNode({ name, cluster, seeds, profile, bind: '127.0.0.1:0' })
+  const handicap: Middleware = (_context, next) => {
+    burn(handicapUs)
+    return next()
+  }
+  node = await createNode({
+    ...{ name, cluster, bind, seeds, profile },
+    ...(keys === undefined ? {} : { keys }),
+    ...(handicapUs > 0 ? { use: [handicap] } : {}),
+  })
   const { running } = node.getServices()
   const readyAt = machineMs()
-  for (const member of node.members()) if (member.state === 'alive') saw('member', `join ${member.name}`)
-  node.on('member', ({ type, member }) => saw('member', `${type} ${member.name}`))
-  node.on('service', ({ type, instance }) => {
-    saw('service', `${type} ${instance.service}`)
-    if (type === 'up' && instance.service.startsWith('probe-')) void callNow(instance.service)
-  })
+  watch(node, expected)
   for (const service of services) await provide(service)
-  tell({ kind: 'started', calledAt, readyAt, address: node.address, servicesSeen: running.size })
+  return { calledAt, readyAt, address: node.address, servicesSeen: running.size }
+}
+
+function watch(watched: ShoalNode, expected: number | undefined): void {
+  let missing = expected
+  const count = (): void => {
+    if (missing === undefined || watched.members().filter(({ state }) => state === 'alive').length < missing) return
+    missing = undefined
+    saw('complete')
+  }
+  for (const member of watched.members()) if (member.state === 'alive') saw(`join ${member.name}`)
+  count()
+  watched.on('member', ({ type, member }) => {
+    saw(`${type} ${member.name}`)
+    count()
+  })
+  watched.on('service', ({ type, instance }) => {
+    saw(`${type} ${instance.service}`)
+    if (type === 'up' && instance.service.startsWith('news-')) void callNow(instance.service)
+  })
 }
 
 /** A new service counts as arrived when a call to it was answered. */
 async function callNow(service: string): Promise<void> {
   try {
     await started().callCb(service, 'echo', [service], { timeout: 5_000 })
-    saw('called', service)
-  } catch (error) {
-    tell({ kind: 'failed', message: `call of new ${service}: ${String(error)}` })
+    saw(`called ${service}`)
+  } catch {
+    // not seen: the bench reports who did not
   }
 }
 
-async function provide(service: string): Promise<number> {
-  const calledAt = machineMs()
-  await started().provide(service, {
+async function provide(service: string): Promise<void> {
+  const registration = await started().provide(service, {
     echo: (value: unknown) => value,
     size: (value: Uint8Array) => value.length,
     async *items(count: number, bytes: number) {
@@ -57,116 +130,49 @@ async function provide(service: string): Promise<number> {
       for (let i = 0; i < count; i++) yield item
     },
   })
-  return calledAt
+  registrations.set(service, registration)
 }
 
-/** Moves bytes until it is stopped; gives MiB per second. */
-function startBeside(
-  kind: NonNullable<CallRun['beside']>,
-  service: string,
-  options: { readonly nodes?: readonly string[] },
-): () => Promise<number> {
-  const value = new Uint8Array(VALUE_BYTES)
-  const startedAt = performance.now()
-  let bytes = 0
-  let stopped = false
-  const stream = async (): Promise<void> => {
-    const items = started().streamCb<Uint8Array>(service, 'items', [1_024, 65_536], options)
-    for await (const item of items) {
-      bytes += item.length
-      if (stopped) break
-    }
+/** Quiet is: nothing to send in several looks in a row, since news may be on its way from somebody else. */
+async function quiet(limitMs: number): Promise<boolean> {
+  const limitAt = machineMs() + limitMs
+  for (let looks = 0; looks < 5; ) {
+    const { rumours, userMessages } = started().inspect().membership.queued
+    looks = rumours + userMessages === 0 ? looks + 1 : 0
+    if (machineMs() > limitAt) return false
+    await pause(50)
   }
-  const call = async (): Promise<void> => {
-    bytes += await started().callCb<number>(service, 'size', [value], options)
-  }
-  const loop = async (): Promise<void> => {
-    while (!stopped) await (kind === 'stream' ? stream() : call())
-  }
-  const running = loop()
-  return async () => {
-    stopped = true
-    await running
-    return bytes / 1_048_576 / ((performance.now() - startedAt) / 1e3)
-  }
+  return true
 }
 
-async function runCalls({
-  service,
-  node: target,
-  inFlight,
-  durationMs,
-  warmupMs,
-  payload,
-  beside,
-}: CallRun): Promise<CallFigures> {
-  const caller = started()
-  const options = target === undefined ? {} : { nodes: [target] }
-  const histogram = createHistogram({ lowest: 1, highest: 60_000_000_000, figures: 3 })
-  let calls = 0
-  let errors = 0
-  const measureAt = performance.now() + warmupMs
-  const endAt = measureAt + durationMs
-  const loop = async (): Promise<void> => {
-    for (;;) {
-      const startedAt = performance.now()
-      if (startedAt >= endAt) return
-      try {
-        await caller.callCb(service, 'echo', [payload], options)
-      } catch {
-        errors++
-        continue
-      }
-      const endedAt = performance.now()
-      if (startedAt < measureAt || endedAt > endAt) continue
-      calls++
-      histogram.record(Math.max(1, Math.round((endedAt - startedAt) * 1e6)))
-    }
-  }
-  const stop = beside === undefined ? undefined : startBeside(beside, service, options)
-  await Promise.all(Array.from({ length: inFlight }, loop))
-  const moved = stop === undefined ? {} : { mibPerSecond: await stop() }
-  const micros = (p: number): number => histogram.percentile(p) / 1e3
-  const max = histogram.max / 1e3
-  return {
-    calls,
-    errors,
-    seconds: durationMs / 1e3,
-    p50: micros(50),
-    p99: micros(99),
-    p999: micros(99.9),
-    max,
-    ...moved,
-  }
+function burn(us: number): void {
+  const until = performance.now() + us / 1e3
+  while (performance.now() < until);
 }
 
-async function obey(command: Command): Promise<void> {
-  switch (command.kind) {
-    case 'start':
-      return start(command.options)
-    case 'provide':
-      return tell({ kind: 'provided', calledAt: await provide(command.service) })
-    case 'leave': {
-      const calledAt = machineMs()
-      await started().leave()
-      return tell({ kind: 'left', calledAt })
-    }
-    case 'calls':
-      return tell({ kind: 'calls', figures: await runCalls(command.run) })
-    case 'usage': {
-      const { user, system } = process.cpuUsage()
-      const packetsReceived = started().inspect().membership.packetsReceived
-      const usage = { cpuMs: (user + system) / 1e3, rssBytes: process.memoryUsage.rss(), packetsReceived }
-      return tell({ kind: 'usage', usage })
-    }
-    case 'stop':
-      await node?.close()
-      process.disconnect?.()
-  }
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-process.on('message', (command: Command) => {
-  obey(command).catch((error: unknown) => tell({ kind: 'failed', message: String(error) }))
+function started(): ShoalNode {
+  if (node === undefined) throw new Error('not started')
+  return node
+}
+
+function tell(message: Message): void {
+  if (process.connected) process.send?.(message)
+}
+
+function saw(what: string): void {
+  tell({ kind: 'saw', sighting: { what, at: machineMs() } })
+}
+
+process.on('message', ({ id, name, args }: Order) => {
+  const order = obey[name] as (...given: readonly unknown[]) => Promise<unknown>
+  order(...args).then(
+    (value) => tell({ kind: 'done', id, value }),
+    (error: unknown) => tell({ kind: 'failed', id, message: String(error) }),
+  )
 })
 // The bench is gone: nobody is left to measure for.
 process.on('disconnect', () => process.exit(0))

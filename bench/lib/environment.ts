@@ -1,6 +1,7 @@
 /** What the figures were measured on, as far as it bears on them. */
 import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process'
 import { cpus, loadavg, totalmem } from 'node:os'
+import { cpuUnitMs } from './clock.js'
 
 export interface Environment {
   readonly at: string
@@ -11,6 +12,8 @@ export interface Environment {
   readonly memoryGiB: number
   /** One minute's load when the run began: above 0 something else was running. */
   readonly loadBefore: number
+  /** Processor time of a fixed loop: two runs with other values ran at another speed, whatever the code. */
+  readonly unitMs: number
   readonly commit: string
 }
 
@@ -23,6 +26,7 @@ export function readEnvironment(): Environment {
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     loadBefore: Math.round((loadavg()[0] ?? 0) * 100) / 100,
+    unitMs: Math.round(cpuUnitMs()),
     commit: commit(),
   }
 }

@@ -1,52 +1,63 @@
 /**
- * Worker processes that share a list of jobs: each takes the next one as soon as it is free. Results come back in the
- * order of the jobs. `runJobs` leaves no process behind, whether it ends well or not.
+ * Worker processes that share a list of jobs: each takes the next one as soon as it is free. A job that fails is told of,
+ * and the others go on, on a new process if need be. `runJobs` leaves no process behind, whether it ends well or not.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import type { Answer, Job } from './job.js'
+import type { Owner } from './owner.js'
 
 export interface PoolOptions {
   /** The worker's program. */
   readonly file: string
   readonly processes: number
-  readonly onStart: (job: Job) => void
+  readonly owner: Owner
+  /** False: it is not begun, and has no answer. */
+  readonly onStart: (job: Job) => boolean
+  readonly onFailure: (job: Job, reason: string) => void
 }
 
 /** A thousand simulated nodes need more than the default heap. */
 const HEAP_MIB = 8_192
 
-export async function runJobs(jobs: readonly Job[], options: PoolOptions): Promise<Answer[]> {
-  const answers: Answer[] = []
+/** Answers in the order of the jobs; none for those that failed. */
+export async function runJobs(jobs: readonly Job[], options: PoolOptions): Promise<(Answer | undefined)[]> {
+  const answers: (Answer | undefined)[] = jobs.map(() => undefined)
   const queue = [...jobs.entries()]
-  const workers = Array.from({ length: Math.min(options.processes, jobs.length) }, () => startWorker(options.file))
-  const work = async (worker: ChildProcess): Promise<void> => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const [index, job] = next
-      options.onStart(job)
-      answers[index] = await ask(worker, job)
+  const lane = async (): Promise<void> => {
+    let worker: ChildProcess | undefined
+    try {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const [index, job] = next
+        if (!options.onStart(job)) continue
+        if (worker?.connected !== true) worker = startWorker(options)
+        answers[index] = await ask(worker, job).catch((error: Error) => {
+          options.onFailure(job, error.message)
+          return undefined
+        })
+      }
+    } finally {
+      worker?.kill()
     }
   }
-  try {
-    await Promise.all(workers.map(work))
-  } finally {
-    for (const worker of workers) worker.kill()
-  }
+  await Promise.all(Array.from({ length: Math.min(options.processes, jobs.length) }, lane))
   return answers
 }
 
-function startWorker(file: string): ChildProcess {
+function startWorker({ file, owner }: PoolOptions): ChildProcess {
   const execArgv = [`--max-old-space-size=${HEAP_MIB}`]
-  return fork(file, { execArgv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const worker = fork(file, { execArgv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  owner.adopt(worker)
+  return worker
 }
 
 function ask(worker: ChildProcess, job: Job): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const onExit = (code: number | null): void => reject(new Error(`a worker ended (${code}) during ${job.kind}`))
+    const onExit = (code: number | null): void => reject(new Error(`its process ended with ${code}`))
     worker.once('exit', onExit)
     worker.once('message', (reply: { readonly answer?: Answer; readonly error?: string }) => {
       worker.off('exit', onExit)
       if (reply.answer !== undefined) resolve(reply.answer)
-      else reject(new Error(`${job.kind}: ${reply.error}`))
+      else reject(new Error(reply.error))
     })
     worker.send(job)
   })

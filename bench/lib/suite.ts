@@ -1,23 +1,41 @@
-/** What a suite of simulations needs from the bench, and what it gives back. */
-import type { Answer, Job } from './job.js'
+/** What a suite is to the bench, and what the bench is to a suite. */
+import type { Better, Chart } from '../report/result.js'
+import type { BenchOptions } from './options.js'
+import type { Owner } from './owner.js'
+import type { Entry } from './program.js'
 
-export interface JobRunner {
-  /** Runs the jobs on `processes` processes, showing progress; answers in the order of the jobs. */
-  readonly run: (jobs: readonly Job[], processes: number) => Promise<readonly Answer[]>
+export interface Suite {
+  readonly name: string
+  /** For `--help`. */
+  readonly about: string
+  /** Steps that it reports, and seconds that it takes on two idle cores. */
+  readonly plan: (options: BenchOptions) => { readonly steps: number; readonly seconds: number }
+  readonly run: (bench: Bench) => Promise<void>
+  /** Its notes hold tables of their own, which are shown in place of those of its figures. */
+  readonly ownTables?: boolean
 }
 
-export interface SuiteResult {
-  /** For the JSON file. */
-  readonly figures: unknown
-  /** For people. */
-  readonly lines: readonly string[]
-  readonly misses: readonly string[]
+/** One value of a figure; further ones under the same names are further repeats. */
+export interface Value {
+  readonly table: string
+  readonly row: string
+  readonly column: string
+  readonly unit: string
+  readonly better: Better
+  readonly value: number
 }
 
-/** The answers of one kind; the jobs decide which kinds there are. */
-export function answersOf<K extends Answer['kind']>(
-  answers: readonly Answer[],
-  kind: K,
-): (Answer & { readonly kind: K })[] {
-  return answers.filter((answer): answer is Answer & { readonly kind: K } => answer.kind === kind)
+/** Given to a suite while it runs; what it records is kept even when it is cut short. */
+export interface Bench {
+  readonly options: BenchOptions
+  readonly owner: Owner
+  readonly program: (entry: Entry) => Promise<string>
+  /** True once the suite has used up the time that it planned: no further repeats then. */
+  readonly isLate: () => boolean
+  readonly step: (what: string) => void
+  readonly record: (value: Value) => void
+  readonly chart: (chart: Omit<Chart, 'suite'>) => void
+  /** Something that should have happened did not: the run fails, and goes on. */
+  readonly miss: (what: string) => void
+  readonly note: (line: string) => void
 }

@@ -1,15 +1,19 @@
 /** The Lifeguard paper's experiments over a grid of blocks: the jobs, and what they add up to beside the paper. */
+
+import { answersOf, runBenchJobs } from '../lib/bench-jobs.js'
 import type { Job } from '../lib/job.js'
-import { answersOf, type JobRunner, type SuiteResult } from '../lib/suite.js'
-import { DETECTORS, type Detector, type LifeguardRun } from '../scenarios/lifeguard.js'
+import type { Bench, Suite } from '../lib/suite.js'
+import type { Line } from '../report/result.js'
+import {
+  DETECTORS,
+  type Detector,
+  type IntervalFigures,
+  type LifeguardRun,
+  type ThresholdFigures,
+} from '../scenarios/lifeguard.js'
 import { type DetectorFigures, judge, renderInterval, renderThreshold } from './lifeguard-report.js'
 
-export type GridName = '24' | '96' | 'full'
-
-export interface LifeguardOptions {
-  readonly grid: GridName
-  readonly processes: number
-}
+export type GridName = 'small' | '24' | '96' | 'full'
 
 interface Grid {
   readonly concurrent: readonly number[]
@@ -20,10 +24,20 @@ interface Grid {
   readonly threshold: { readonly durationsMs: readonly number[]; readonly repeats: number }
 }
 
+/** Of one process on an idle core. */
+const SECONDS_A_RUN = 7
 const PAPER_DURATIONS_MS = [128, 512, 2_048, 8_192, 16_384, 32_768]
 const PAPER_CONCURRENT = [1, 4, 8, 12, 16, 20, 24, 28, 32]
 
 const GRIDS: Readonly<Record<GridName, Grid>> = {
+  // Enough to see that the detectors differ; the paper's relations are judged on the larger ones.
+  small: {
+    concurrent: [32],
+    durationsMs: [8_192],
+    intervalsMs: [64],
+    repeats: 1,
+    threshold: { durationsMs: [], repeats: 0 },
+  },
   '24': {
     concurrent: [8, 32],
     durationsMs: [2_048, 8_192, 32_768],
@@ -47,34 +61,78 @@ const GRIDS: Readonly<Record<GridName, Grid>> = {
   },
 }
 
-export async function runLifeguardSuite(options: LifeguardOptions, runner: JobRunner): Promise<SuiteResult> {
-  const grid = GRIDS[options.grid]
-  const jobs = DETECTORS.flatMap((detector) => [...intervalJobs(detector, grid), ...thresholdJobs(detector, grid)])
+export const lifeguardSuite: Suite = {
+  name: 'lifeguard',
+  about: "the Lifeguard paper's experiments, simulated: a small part of its grid, more by --sub",
+  plan: ({ grid, jobs }) => {
+    const steps = jobsOf(GRIDS[grid]).length
+    return { steps, seconds: (steps * SECONDS_A_RUN) / Math.min(jobs, steps) }
+  },
+  run: runLifeguard,
+  ownTables: true,
+}
+
+async function runLifeguard(bench: Bench): Promise<void> {
+  const grid = GRIDS[bench.options.grid]
+  const jobs = jobsOf(grid)
   // Costly and cheap runs mixed: the estimate of the time left is then worth something.
   const order = [...jobs.keys()].sort((a, b) => scramble(a) - scramble(b))
-  const shuffled = await runner.run(
+  const shuffled = await runBenchJobs(
+    bench,
     order.map((index) => jobs[index] as Job),
-    options.processes,
+    { processes: bench.options.jobs },
   )
   const answers = jobs.map((_job, index) => shuffled[order.indexOf(index)])
   const figures = DETECTORS.map((detector): DetectorFigures => {
-    const mine = answers.filter((answer, i) => answer !== undefined && detectorOf(jobs[i]) === detector)
-    const present = mine.filter((answer) => answer !== undefined)
+    const mine = <T>(found: readonly { job: { run: LifeguardRun }; answer: { figures: T } }[]): T[] =>
+      found.filter(({ job }) => job.run.detector === detector).map(({ answer }) => answer.figures)
     return {
       detector,
-      interval: answersOf(present, 'interval').map((answer) => answer.figures),
-      threshold: answersOf(present, 'threshold').map((answer) => answer.figures),
+      interval: mine<IntervalFigures>(answersOf(jobs, answers, 'interval')),
+      threshold: mine<ThresholdFigures>(answersOf(jobs, answers, 'threshold')),
     }
   })
+  for (const one of figures) recordDetector(bench, one)
+  const bars = (name: string, of: (run: IntervalFigures) => number): Line => ({
+    name,
+    points: figures.map(({ interval }, i) => [i, interval.reduce((sum, run) => sum + of(run), 0) / interval.length]),
+  })
+  bench.chart({
+    title: 'Lifeguard: false positives in a run of 128 nodes, by detector',
+    kind: 'bars',
+    x: { title: '', scale: 'linear' },
+    y: { title: 'a run', scale: 'linear' },
+    groups: DETECTORS,
+    lines: [bars('FP', (run) => run.falseDeaths), bars('FP-', (run) => run.falseDeathsAtHealthy)],
+  })
+  bench.note(renderInterval(figures))
+  if (bench.options.grid === 'small') return
   const verdicts = judge(figures)
-  const lines = [
-    renderInterval(figures),
-    renderThreshold(figures),
-    '\nRelations of the paper',
-    ...verdicts.map(({ relation, holds, detail }) => `  ${holds ? 'holds' : 'FAILS'}  ${relation}: ${detail}`),
-  ]
-  const misses = verdicts.filter(({ holds }) => !holds).map(({ relation }) => `lifeguard: ${relation}`)
-  return { figures: { grid, figures, verdicts }, lines, misses }
+  bench.note(renderThreshold(figures))
+  bench.note('\nRelations of the paper')
+  for (const { relation, holds, detail } of verdicts) {
+    bench.note(`  ${holds ? 'holds' : 'FAILS'}  ${relation}: ${detail}`)
+    if (!holds) bench.miss(relation)
+  }
+}
+
+/** Each run of the grid is a repeat: compare only runs of one grid. */
+function recordDetector({ record }: Bench, { detector, interval, threshold }: DetectorFigures): void {
+  const add = (column: string, unit: string, value: number): void =>
+    record({ table: 'Detectors', row: detector, column, unit, better: 'lower', value })
+  for (const run of interval) {
+    add('false positives', '', run.falseDeaths)
+    add('false positives at healthy', '', run.falseDeathsAtHealthy)
+    add('packets', '', run.packets)
+  }
+  for (const { firstMs, fullMs } of threshold) {
+    for (const value of firstMs) add('first detection', 'ms', value)
+    for (const value of fullMs) add('full dissemination', 'ms', value)
+  }
+}
+
+function jobsOf(grid: Grid): Job[] {
+  return DETECTORS.flatMap((detector) => [...intervalJobs(detector, grid), ...thresholdJobs(detector, grid)])
 }
 
 function intervalJobs(detector: Detector, grid: Grid): Job[] {
@@ -103,10 +161,6 @@ function thresholdJobs(detector: Detector, { concurrent: counts, threshold }: Gr
 
 function seeds(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i + 1)
-}
-
-function detectorOf(job: Job | undefined): Detector | undefined {
-  return job !== undefined && 'run' in job ? job.run.detector : undefined
 }
 
 function scramble(index: number): number {

@@ -4,6 +4,8 @@ import { AIMS, type CallResults, type Quantity, type Verdict } from '../lib/peer
 import type { Readiness } from '../lib/peer-needs.js'
 import { type Summary, summarize } from '../lib/statistics.js'
 import { figure } from '../lib/table.js'
+import { markdownTable } from '../report/markdown.js'
+import type { Chart } from '../report/result.js'
 import type { Placement } from '../scenarios/peer-calls.js'
 import type { MembershipFigure } from '../scenarios/peer-membership.js'
 
@@ -42,7 +44,7 @@ const RATIOS: readonly Column[] = [...SMALL, ...BIG]
 export function callLines(results: CallResults, peers: readonly CallPeer[], isPinned: boolean): string[] {
   const table = (title: string, placement: Placement, columns: readonly Column[]): string[] => [
     `\n**${title}** (microseconds and calls a second; median of ${results.rounds.length} rounds, in brackets least and most)\n`,
-    markdown(
+    markdownTable(
       ['', ...columns.map((column) => column.title)],
       peers.map(({ name }) => [
         name,
@@ -69,7 +71,7 @@ function ratioLines(results: CallResults, peers: readonly CallPeer[]): string[] 
   ])
   return [
     '\n**Shoal to each, on one core** (median of the ratios within a round; a latency below 1 and a rate above 1 are better than the peer, of whose variants the best counts)\n',
-    markdown(['', ...RATIOS.map(({ title }) => title)], rows),
+    markdownTable(['', ...RATIOS.map(({ title }) => title)], rows),
   ]
 }
 
@@ -79,7 +81,7 @@ export function aimLines(verdicts: readonly Verdict[]): string[] {
     const verdict = holds === undefined ? 'not measured' : holds ? 'yes' : '**no**'
     return [aim.title, bound, spread(measured), verdict]
   })
-  return ['\n**Aims**, on one core\n', markdown(['', 'aim', 'measured', 'holds'], rows)]
+  return ['\n**Aims**, on one core\n', markdownTable(['', 'aim', 'measured', 'holds'], rows)]
 }
 
 export function judgeAims(results: CallResults): Verdict[] {
@@ -109,7 +111,7 @@ export function membershipLines(
   ])
   return [
     `\n**Membership of ${nodes} processes** (ms; median, in brackets least and most, and how many)\n`,
-    markdown(['', ...names.map((name) => MEMBERSHIP_TITLES[name]), 'false deaths seen'], rows),
+    markdownTable(['', ...names.map((name) => MEMBERSHIP_TITLES[name]), 'false deaths seen'], rows),
   ]
 }
 
@@ -118,12 +120,30 @@ export function readinessLines(readiness: ReadonlyMap<string, Readiness>): strin
     name,
     state.ready ? state.versions : `**not measured**: ${state.reason}`,
   ])
-  return ['\n**Peers**\n', markdown(['', 'version'], rows)]
+  return ['\n**Peers**\n', markdownTable(['', 'version'], rows)]
 }
 
-/** Steps of the calls, for the progress line. */
-export function callSteps(peers: readonly CallPeer[], rounds: number, isPinned: boolean): number {
-  return peers.length * rounds * (isPinned ? 2 : 1)
+/** Side by side, median over the rounds: latency and rate apart. */
+export function callCharts(results: CallResults, peers: readonly CallPeer[]): Omit<Chart, 'suite'>[] {
+  const chart = (title: string, unit: string, columns: readonly Column[]): Omit<Chart, 'suite'> => ({
+    title,
+    kind: 'bars',
+    x: { title: '', scale: 'linear' },
+    y: { title: unit, scale: 'log' },
+    groups: columns.map((column) => column.title),
+    lines: peers.map(({ name }) => ({
+      name,
+      points: columns.flatMap(({ quantity }, i) => {
+        const summary =
+          results.summary('one core', name, quantity) ?? results.summary('as the system places them', name, quantity)
+        return summary === undefined ? [] : [[i, summary.median] as const]
+      }),
+    })),
+  })
+  return [
+    chart('A lone call, beside others', 'us', LONE),
+    chart('Calls in a second, beside others', '1/s', SMALL.slice(LONE.length)),
+  ]
 }
 
 export const CALLS_NOTE: string = `A call echoes; the small object has ${JSON.stringify({ id: 1, name: 'alice', tags: ['a', 'b'], n: 3.14 }).length} bytes as JSON, 16 peers share ${CALL_FIGURES.sixteen.inFlight} calls in flight.`
@@ -140,13 +160,4 @@ function ratio(value: number | undefined): string {
 
 function number(value: number | undefined): string {
   return value === undefined ? '-' : value.toLocaleString('en-US')
-}
-
-function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-  return [
-    line(head),
-    `|${head.map((_, i) => (i === 0 || head.length === 2 ? '---|' : '---:|')).join('')}`,
-    ...rows.map(line),
-  ].join('\n')
 }

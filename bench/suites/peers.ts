@@ -4,19 +4,16 @@
  */
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type CallPeer, callPeers } from '../lib/call-peers.js'
-import { buildProgram } from '../lib/cluster.js'
-import { readEnvironment } from '../lib/environment.js'
 import { ProcessOwner } from '../lib/line-process.js'
 import { type MemberPeer, memberPeers } from '../lib/member-peers.js'
 import { CallResults } from '../lib/peer-aims.js'
 import { type PeerNeeds, prepare, type Readiness } from '../lib/peer-needs.js'
-import { Progress } from '../lib/progress.js'
-import type { SuiteResult } from '../lib/suite.js'
+import type { Bench, Suite } from '../lib/suite.js'
 import { type PeerCallFigures, runPeerCalls } from '../scenarios/peer-calls.js'
 import { type MembershipFigure, runPeerMembership } from '../scenarios/peer-membership.js'
 import * as report from './peers-report.js'
@@ -39,18 +36,28 @@ interface PeersOptions {
   readonly windowMs: number
   readonly nodes: number
   readonly kills: number
+  readonly quick: boolean
 }
 
-/** Runs the suite with these arguments and sets the exit code. */
-export async function benchPeers(args: readonly string[]): Promise<void> {
+/** The suite as these arguments ask for it; `undefined` when they asked for help, which is printed. */
+export function peersSuite(args: readonly string[]): Suite | undefined {
   const options = parseOptions(args)
-  if (options === undefined) return
-  const { figures, lines, misses } = await runPeersSuite(options)
-  process.stdout.write(`${[...lines, ...misses.map((miss) => `MISSED: ${miss}`)].join('\n')}\n`)
-  const file = resolve(import.meta.dirname, '../results', `peers-${new Date().toISOString().replaceAll(':', '-')}.json`)
-  mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, `${JSON.stringify({ figures, misses }, null, 2)}\n`)
-  if (misses.length > 0) process.exitCode = 1
+  if (options === undefined) return undefined
+  const { quick, only } = options
+  const share = only === undefined ? 1 : 0.5
+  return {
+    name: 'peers',
+    about: 'beside others',
+    plan: () => ({ steps: stepsOf(options), seconds: share * (quick ? 180 : 720) }),
+    run: (bench) => runPeers(options, bench),
+    ownTables: true,
+  }
+}
+
+/** As if every peer were to be had. */
+function stepsOf({ rounds, only }: PeersOptions): number {
+  const calls = only === 'membership' ? 0 : 2 * rounds.calls * callPeers('', '').length
+  return calls + (only === 'calls' ? 0 : rounds.membership * memberPeers('', '').length)
 }
 
 function parseOptions(args: readonly string[]): PeersOptions | undefined {
@@ -93,105 +100,92 @@ function parseOptions(args: readonly string[]): PeersOptions | undefined {
     windowMs: Math.round(positive('seconds', values.seconds, quick ? 0.5 : 1) * 1_000),
     nodes,
     kills: quick ? 1 : 2,
+    quick,
   }
 }
 
-async function runPeersSuite(options: PeersOptions): Promise<SuiteResult> {
-  const environment = readEnvironment()
+async function runPeers(options: PeersOptions, bench: Bench): Promise<void> {
   const owner = new ProcessOwner()
-  const library = await buildProgram('library')
-  const stop = (): void => {
-    owner.killAll()
-    rmSync(dirname(library.file), { recursive: true, force: true })
-    process.exit(130)
-  }
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  for (const signal of signals) process.once(signal, stop)
+  bench.owner.onRelease(() => owner.killAll())
+  const library = await bench.program('library')
   try {
     const runId = randomBytes(6).toString('hex')
-    const readiness = new Map<string, Readiness>()
-    const misses: string[] = []
-    const calls = await measureCalls(callPeers(library.file, runId), { options, owner, readiness, misses })
-    const membership = await measureMembership(memberPeers(library.file, runId), { options, owner, readiness, misses })
-    const { node, cpu, cores, commit, loadBefore } = environment
-    const loadAfter = loadavg()[0] ?? 0
-    const lines = [
-      `Node ${node} on ${cores} x ${cpu}, commit ${commit}, load ${loadBefore} before and ${loadAfter.toFixed(2)} after`,
-      ...(loadBefore > 1
-        ? ['\n**Preliminary**: the load was above 1 when the run began, so others used the cores as well.']
-        : []),
-      ...report.readinessLines(readiness),
-      ...calls.lines,
-      ...membership.lines,
-    ]
-    return { figures: { environment, options, calls: calls.figures, membership: membership.figures }, lines, misses }
+    const run: Run = { options, owner, bench, readiness: new Map() }
+    const calls = await measureCalls(callPeers(library, runId), run)
+    const membership = await measureMembership(memberPeers(library, runId), run)
+    const lines = [...report.readinessLines(run.readiness), ...calls, ...membership]
+    for (const line of lines) bench.note(line)
+    bench.note(`\nLoad after the run: ${(loadavg()[0] ?? 0).toFixed(2)}`)
   } finally {
-    for (const signal of signals) process.off(signal, stop)
     await owner.endAll(false)
-    await library.remove()
   }
 }
 
 interface Run {
   readonly options: PeersOptions
   readonly owner: ProcessOwner
+  readonly bench: Bench
   readonly readiness: Map<string, Readiness>
-  readonly misses: string[]
 }
 
-type Part = Pick<SuiteResult, 'figures' | 'lines'>
-
-async function measureCalls(all: readonly CallPeer[], run: Run): Promise<Part> {
-  const { options, owner, misses } = run
-  if (options.only === 'membership') return { figures: [], lines: [] }
+async function measureCalls(all: readonly CallPeer[], run: Run): Promise<string[]> {
+  const { options, owner, bench } = run
+  if (options.only === 'membership') return []
   const peers = await readyPeers(all, run)
   const core = pinnableCore()
   const isPinned = core !== undefined
   const figures: PeerCallFigures[] = []
-  const progress = new Progress(report.callSteps(peers, options.rounds.calls, isPinned))
+  const record = (one: PeerCallFigures): void => {
+    figures.push(one)
+    recordCalls(bench, one)
+  }
+  const { step, miss } = bench
   await runPeerCalls(
     peers,
     owner,
     { rounds: options.rounds.calls, windowMs: options.windowMs, core },
-    { step: (what) => progress.step(what), record: (one) => figures.push(one), miss: (what) => misses.push(what) },
+    { step, miss, record },
   )
-  progress.end()
   const results = new CallResults(figures, peers)
   const verdicts = isPinned ? report.judgeAims(results) : []
-  for (const { aim, holds } of verdicts) if (holds === false) misses.push(`aim not met: ${aim.title}`)
-  const tables = report.callLines(results, peers, isPinned)
-  return { figures: { figures, verdicts }, lines: [...tables, ...report.aimLines(verdicts), `\n${report.CALLS_NOTE}`] }
+  for (const { aim, holds } of verdicts) if (holds === false) bench.miss(`aim not met: ${aim.title}`)
+  for (const chart of report.callCharts(results, peers)) bench.chart(chart)
+  return [...report.callLines(results, peers, isPinned), ...report.aimLines(verdicts), `\n${report.CALLS_NOTE}`]
 }
 
-async function measureMembership(all: readonly MemberPeer[], run: Run): Promise<Part> {
-  const { options, owner, misses } = run
-  if (options.only === 'calls') return { figures: {}, lines: [] }
+function recordCalls({ record }: Bench, { placement, peer, figure, calls, seconds, p50, p99 }: PeerCallFigures): void {
+  const cell = { table: `Calls, ${placement}`, row: peer }
+  if (p50 === undefined) record({ ...cell, column: figure, unit: '1/s', better: 'higher', value: calls / seconds })
+  else record({ ...cell, column: `${figure} p50`, unit: 'us', better: 'lower', value: p50 })
+  if (p99 !== undefined) record({ ...cell, column: `${figure} p99`, unit: 'us', better: 'lower', value: p99 })
+}
+
+async function measureMembership(all: readonly MemberPeer[], run: Run): Promise<string[]> {
+  const { options, owner, bench } = run
+  if (options.only === 'calls') return []
   const peers = await readyPeers(all, run)
   const { nodes, kills, rounds } = options
   const figures = new Map(peers.map(({ name }) => [name, new Map<MembershipFigure, number[]>()]))
   const falseDeaths = new Map<string, number>()
-  const progress = new Progress(peers.length * rounds.membership)
   await runPeerMembership(
     peers,
     owner,
     { nodes, kills, repeats: 3, rounds: rounds.membership },
     {
-      step: (what) => progress.step(what),
-      miss: (what) => misses.push(what),
-      record: (peer, figure, ms) => {
+      step: bench.step,
+      miss: bench.miss,
+      record: (peer, figure, value) => {
         const values = figures.get(peer)
-        values?.set(figure, [...(values.get(figure) ?? []), ms])
+        values?.set(figure, [...(values.get(figure) ?? []), value])
+        bench.record({ table: 'Membership', row: peer, column: figure, unit: 'ms', better: 'lower', value })
       },
       falseDeaths: (peer, count) => {
         falseDeaths.set(peer, (falseDeaths.get(peer) ?? 0) + count)
-        if (count > 0 && peer.startsWith('shoal')) misses.push(`${peer}: ${count} sightings of a false death`)
+        if (count > 0 && peer.startsWith('shoal')) bench.miss(`${peer}: ${count} sightings of a false death`)
       },
     },
   )
-  progress.end()
-  const plain = Object.fromEntries([...figures].map(([name, values]) => [name, Object.fromEntries(values)]))
-  const lines = report.membershipLines(figures, falseDeaths, nodes)
-  return { figures: { values: plain, falseDeaths: Object.fromEntries(falseDeaths) }, lines }
+  return report.membershipLines(figures, falseDeaths, nodes)
 }
 
 async function readyPeers<P extends { readonly name: string; readonly product: string; readonly needs: PeerNeeds }>(

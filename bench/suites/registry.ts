@@ -2,89 +2,67 @@
 import { execFile } from 'node:child_process'
 import { resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { lostUpdate, type QuietCost, quietCost, statusSpread } from '../../test/sim/registry-figures.js'
+import { lostUpdate, quietCost, statusSpread } from '../../test/sim/registry-figures.js'
 import { quantile } from '../lib/statistics.js'
-import { figure, renderTable } from '../lib/table.js'
-
-export interface RegistryFigures {
-  /** Virtual ms until another node has a change of status, by loss rate. */
-  readonly spread: readonly {
-    readonly lossRate: number
-    readonly p50: number
-    readonly p99: number
-    readonly max: number
-  }[]
-  /** Virtual ms that a lost update lived, by the number of nodes that missed it. */
-  readonly lost: readonly { readonly deaf: number; readonly tookMs: readonly number[] }[]
-  readonly quiet: { readonly on: QuietCost; readonly off: QuietCost }
-  readonly memory: { readonly records: number; readonly bytesPerRecord: number }
-}
-
-export interface RegistrySuiteResult {
-  readonly figures: RegistryFigures
-  readonly lines: readonly string[]
-  readonly misses: readonly string[]
-}
+import type { Bench, Suite } from '../lib/suite.js'
 
 const NODES = 50
 const SERVICES = 20
 const PROMISED_MS = 1_000
 const RECHECK_MS = 10_000
-const SEEDS = [1, 2, 3]
+const SEEDS = 3
 const DEAF = [1, 25, 49]
 
-export async function runRegistrySuite(): Promise<RegistrySuiteResult> {
-  const spread = [0, 0.2].map((lossRate) => {
-    const times = statusSpread({ nodes: NODES, servicesPerNode: SERVICES, changes: 200, lossRate, seed: 1 })
-    return { lossRate, p50: quantile(times, 0.5), p99: quantile(times, 0.99), max: times.at(-1) ?? Number.NaN }
-  })
-  const lost = DEAF.map((deaf) => ({ deaf, tookMs: SEEDS.map((seed) => lifeOf(deaf, seed)) }))
-  const at = (recheckIntervalMs: number): QuietCost =>
-    quietCost({ nodes: NODES, servicesPerNode: SERVICES, seed: 1, recheckIntervalMs })
-  const figures = { spread, lost, quiet: { on: at(RECHECK_MS), off: at(0) }, memory: await memoryOfARecord() }
-  const misses: string[] = []
-  if ((spread[0]?.p99 ?? Number.POSITIVE_INFINITY) > PROMISED_MS) misses.push('a change of status took over a second')
-  for (const { deaf, tookMs } of lost) {
-    if (Math.max(...tookMs) > RECHECK_MS + PROMISED_MS) misses.push(`an update lost at ${deaf} nodes lived too long`)
+export const registrySuite: Suite = {
+  name: 'registry',
+  about: 'simulated: news among a thousand services, lost updates, what rechecks cost, memory of a record',
+  plan: () => ({ steps: 4, seconds: 60 }),
+  run: runRegistry,
+}
+
+async function runRegistry(bench: Bench): Promise<void> {
+  const { record, miss, step } = bench
+  const seed = bench.options.seed
+  step('a change of status')
+  const spread = {
+    table: `Until another of ${NODES} nodes has a change among ${NODES * SERVICES} services (virtual time)`,
   }
-  return { figures, lines: linesOf(figures), misses }
+  for (const lossRate of [0, 0.2]) {
+    const times = statusSpread({ nodes: NODES, servicesPerNode: SERVICES, changes: 200, lossRate, seed })
+    const row = `${lossRate * 100} % loss`
+    for (const [column, q] of Object.entries({ p50: 0.5, p99: 0.99, max: 1 })) {
+      record({ ...spread, row, column, unit: 'ms', better: 'lower', value: quantile(times, q) })
+    }
+    if (lossRate === 0 && quantile(times, 0.99) > PROMISED_MS) miss('a change of status took over a second')
+  }
+  step('updates that gossip lost')
+  const lost = { table: 'Life of an update that gossip lost, rechecks every 10 s, no push/pull (virtual time)' }
+  for (const deaf of DEAF) {
+    for (let i = 0; i < SEEDS; i++) {
+      const value =
+        lostUpdate({ nodes: NODES, deaf, recheckIntervalMs: RECHECK_MS, seed: seed + i }) ?? Number.MAX_VALUE
+      record({ ...lost, row: `missed by ${deaf} of ${NODES}`, column: 'life', unit: 'ms', better: 'lower', value })
+      if (value > RECHECK_MS + PROMISED_MS) miss(`an update lost at ${deaf} nodes lived too long`)
+    }
+  }
+  step('rechecks at rest')
+  recordQuiet(bench, `rechecks every ${RECHECK_MS / 1_000} s`, RECHECK_MS)
+  recordQuiet(bench, 'no rechecks', 0)
+  step('memory of a record')
+  const { bytesPerRecord } = await memoryOfARecord()
+  record({ table: 'Heap', row: 'a record', column: 'bytes', unit: 'B', better: 'lower', value: bytesPerRecord })
 }
 
-function lifeOf(deaf: number, seed: number): number {
-  return lostUpdate({ nodes: NODES, deaf, recheckIntervalMs: RECHECK_MS, seed }) ?? Number.POSITIVE_INFINITY
+function recordQuiet({ options, record }: Bench, row: string, recheckIntervalMs: number): void {
+  const cost = quietCost({ nodes: NODES, servicesPerNode: SERVICES, seed: options.seed, recheckIntervalMs })
+  const quiet = { table: 'Sent by a node at rest, without push/pulls and without what TCP and IP add', row }
+  record({ ...quiet, column: 'in packets', unit: 'B/s', better: 'lower', value: cost.packetBytes })
+  record({ ...quiet, column: 'on streams', unit: 'B/s', better: 'lower', value: cost.streamBytes })
+  record({ ...quiet, column: 'streams', unit: '/s', better: 'lower', value: cost.streams })
 }
 
-async function memoryOfARecord(): Promise<RegistryFigures['memory']> {
+async function memoryOfARecord(): Promise<{ readonly records: number; readonly bytesPerRecord: number }> {
   const program = resolve(import.meta.dirname, '../scenarios/registry-memory.ts')
   const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', '--import', 'tsx', program])
-  return JSON.parse(stdout) as RegistryFigures['memory']
-}
-
-function linesOf({ spread, lost, quiet, memory }: RegistryFigures): string[] {
-  const perSecond = ({ packetBytes, streamBytes, streams }: QuietCost): string[] =>
-    [packetBytes, streamBytes, streams].map(figure)
-  return [
-    `\n${NODES * SERVICES} services on ${NODES} simulated nodes: virtual ms until another node has a change of status`,
-    renderTable(
-      ['loss', 'p50', 'p99', 'max'],
-      spread.map(({ lossRate, p50, p99, max }) => [`${lossRate * 100} %`, ...[p50, p99, max].map(figure)]),
-    ),
-    `\nAn update of which all gossip to some of ${NODES} nodes was lost, rechecks every ${RECHECK_MS / 1_000} s, no push/pull`,
-    renderTable(
-      ['nodes that missed it', 'median', 'max', 'n'],
-      lost.map(({ deaf, tookMs }) => {
-        const sorted = [...tookMs].sort((a, b) => a - b)
-        return [`${deaf}`, figure(quantile(sorted, 0.5)), figure(sorted.at(-1) ?? Number.NaN), `${sorted.length}`]
-      }),
-    ),
-    '\nSent by a node in a second at rest, without push/pulls; what TCP and IP add is not counted',
-    renderTable(
-      ['rechecks', 'bytes in packets', 'bytes on streams', 'streams'],
-      [
-        [`every ${RECHECK_MS / 1_000} s`, ...perSecond(quiet.on)],
-        ['never', ...perSecond(quiet.off)],
-      ],
-    ),
-    `\nMemory: ${figure(memory.bytesPerRecord)} bytes of heap for a record, of ${memory.records} held and listed`,
-  ]
+  return JSON.parse(stdout) as { records: number; bytesPerRecord: number }
 }

@@ -1,69 +1,61 @@
 /** What a second of one simulated node costs at rest, and what a cold start costs. One job at a time: one core. */
-import { cpuUnitMs } from '../lib/clock.js'
-import type { Job } from '../lib/job.js'
-import { summarize } from '../lib/statistics.js'
-import { answersOf, type JobRunner, type SuiteResult } from '../lib/suite.js'
-import { figure, renderTable } from '../lib/table.js'
-import { SLICE_MS } from '../scenarios/sim.js'
 
-export interface SimSuiteOptions {
-  readonly sizes: readonly number[]
-  /** Slices of 10 virtual seconds at rest: together they should hold a whole push/pull interval (180 s at 1,000). */
-  readonly slices: number
-  readonly lossRates: readonly number[]
-}
+import { answersOf, runBenchJobs } from '../lib/bench-jobs.js'
+import type { Job } from '../lib/job.js'
+import type { Bench, Suite } from '../lib/suite.js'
+import { SLICE_MS } from '../scenarios/sim.js'
 
 /** The promise: so many nodes, so long, in no more than as long on one core. */
 const PROMISED = { nodes: 1_000, seconds: 60 } as const
+/** Together they should hold a whole push/pull interval (180 s at 1,000). */
+const SLICES = 18
+const LOSS_RATES = [0, 0.2]
 
-export async function runSimSuite(options: SimSuiteOptions, runner: JobRunner): Promise<SuiteResult> {
-  const { sizes, slices, lossRates } = options
-  const jobs: Job[] = sizes.flatMap((nodes): Job[] => [
-    ...lossRates.map((lossRate): Job => ({ kind: 'boot', nodes, lossRate, seed: 1 })),
-    { kind: 'quiet', nodes, slices, seed: 1 },
+export const simSuite: Suite = {
+  name: 'sim',
+  about: 'what simulated time costs: 100 and 1,000 nodes at rest, and their cold start',
+  plan: ({ quick }) => ({ steps: jobsFor(quick, 1).length, seconds: quick ? 20 : 240 }),
+  run: runSim,
+}
+
+function jobsFor(quick: boolean, seed: number): Job[] {
+  return (quick ? [100] : [100, 1_000]).flatMap((nodes): Job[] => [
+    ...LOSS_RATES.map((lossRate): Job => ({ kind: 'boot', nodes, lossRate, seed })),
+    { kind: 'quiet', nodes, slices: SLICES, seed },
   ])
-  const unitMs = [cpuUnitMs()]
-  const answers = await runner.run(jobs, 1)
-  unitMs.push(cpuUnitMs())
-  const boots = jobs
-    .filter((job) => job.kind === 'boot')
-    .map((job, i) => ({ ...job, ...answersOf(answers, 'boot')[i]?.figures }))
-  const quiet = jobs
-    .filter((job) => job.kind === 'quiet')
-    .map((job, i) => ({ ...job, ...answersOf(answers, 'quiet')[i]?.figures }))
-  const misses = quiet.filter(isTooSlow).map(({ nodes }) => `${nodes} nodes at rest are slower than real time`)
-  const lines = [
-    '\nSimulated clusters at rest (membership, registry, two services a node), after the gossip of the boot has ended',
-    renderTable(
-      ['nodes', 'us/node-second', 'median', 'min', 'max', 'packets/node/s', `${PROMISED.seconds} s take`, 'rss MB'],
-      quiet.map(({ nodes, usPerNodeSecond = [], packetsPerNodeSecond = Number.NaN, rssBytes = Number.NaN }) => {
-        const { median, min, max } = summarize(usPerNodeSecond)
-        const tookSeconds = (meanOf(usPerNodeSecond) * nodes * PROMISED.seconds) / 1e6
-        const columns = [meanOf(usPerNodeSecond), median, min, max, packetsPerNodeSecond].map(figure)
-        return [`${nodes}`, ...columns, `${figure(tookSeconds)} s`, figure(rssBytes / 1e6)]
-      }),
-    ),
-    '\nCold start: all start within 2 s from one seed, until all see all and all services',
-    renderTable(
-      ['nodes', 'loss', 'virtual s', 'processor s', 'packets', 'streams', 'false deaths'],
-      boots.map((b) => [
-        `${b.nodes}`,
-        `${b.lossRate * 100} %`,
-        figure((b.virtualMs ?? Number.NaN) / 1_000),
-        ...[b.cpuSeconds, b.packets, b.streams, b.falseDeaths].map((value) => figure(value ?? Number.NaN)),
-      ]),
-    ),
-    `Processor time of one process, ${slices} slices of ${SLICE_MS / 1_000} virtual s; a fixed loop took ${unitMs.map(figure).join(' ms before and ')} ms after`,
-    'the runs: on a machine that others use it takes longer, and so does everything here.',
-  ]
-  return { figures: { boots, quiet, unitMs }, lines, misses }
 }
 
-function isTooSlow({ nodes, usPerNodeSecond }: { nodes: number; usPerNodeSecond?: readonly number[] }): boolean {
-  return nodes === PROMISED.nodes && meanOf(usPerNodeSecond ?? []) * nodes > 1e6
-}
-
-/** Over a whole push/pull interval the mean is what time costs; a median would leave the exchanges out. */
-function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
+async function runSim(bench: Bench): Promise<void> {
+  const { options, record, miss } = bench
+  const jobs = jobsFor(options.quick, options.seed)
+  const answers = await runBenchJobs(bench, jobs, { processes: 1 })
+  for (const { job, answer } of answersOf(jobs, answers, 'quiet')) {
+    const { nodes } = job
+    const { figures } = answer
+    const rest = { table: 'At rest: membership, registry, two services a node', row: `${nodes} nodes` }
+    for (const value of figures.usPerNodeSecond) {
+      record({ ...rest, column: 'processor for a node-second', unit: 'us', better: 'lower', value })
+    }
+    // Over a whole push/pull interval the mean is what time costs; a median would leave the exchanges out.
+    const mean = figures.usPerNodeSecond.reduce((sum, us) => sum + us, 0) / figures.usPerNodeSecond.length
+    const took = (mean * nodes * PROMISED.seconds) / 1e6
+    record({ ...rest, column: `${PROMISED.seconds} s take`, unit: 's', better: 'lower', value: took })
+    record({ ...rest, column: 'packets', unit: '/s', better: 'lower', value: figures.packetsPerNodeSecond })
+    record({ ...rest, column: 'memory', unit: 'MB', better: 'lower', value: figures.rssBytes / 1e6 })
+    if (nodes === PROMISED.nodes && mean * nodes > 1e6) miss(`${nodes} nodes at rest are slower than real time`)
+  }
+  for (const { job, answer } of answersOf(jobs, answers, 'boot')) {
+    const { nodes, lossRate } = job
+    const { figures } = answer
+    const cold = {
+      table: 'Cold start within 2 s from one seed, until all see all',
+      row: `${nodes} nodes, ${lossRate * 100} % loss`,
+    }
+    record({ ...cold, column: 'virtual time', unit: 's', better: 'lower', value: figures.virtualMs / 1_000 })
+    record({ ...cold, column: 'processor', unit: 's', better: 'lower', value: figures.cpuSeconds })
+    record({ ...cold, column: 'packets', unit: '', better: 'lower', value: figures.packets })
+    record({ ...cold, column: 'streams', unit: '', better: 'lower', value: figures.streams })
+    record({ ...cold, column: 'false deaths', unit: '', better: 'lower', value: figures.falseDeaths })
+  }
+  bench.note(`\nProcessor time of one process, slices of ${SLICE_MS / 1_000} virtual s.`)
 }

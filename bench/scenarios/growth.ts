@@ -1,0 +1,291 @@
+/**
+ * The scenarios of real clusters on simulated ones, on the real machines with virtual time: what each figure is at this
+ * size and this loss of packets. One cluster for each run, from one seed.
+ */
+import type { SwimConfig } from '../../src/membership/config.js'
+import { suspicionLimits } from '../../src/membership/suspicion.js'
+import { Cluster } from '../../test/sim/cluster.js'
+import type { Observation } from '../../test/sim/observation.js'
+import type { Times } from '../lib/spread.js'
+
+export interface GrowthRun {
+  readonly nodes: number
+  readonly lossRate: number
+  readonly seed: number
+  /** Joins with services and a leave; kills. */
+  readonly lives: number
+  readonly kills: number
+  /** Halves that bury each other, for which every node has half a cluster of news: not for large ones. */
+  readonly halves: boolean
+}
+
+export interface GrowthFigures {
+  /** One for each repeat of each event, in order. */
+  readonly spreads: readonly { readonly event: string; readonly times: Times }[]
+  /** Sent by a node in a second, while nothing happened. */
+  readonly quiet: { readonly packets: number; readonly bytes: number }
+  /** Members called dead that lived and were reachable, each counted once a minute, and for how many node-hours. */
+  readonly falseDeaths: number
+  readonly nodeHours: number
+  readonly cpuSeconds: number
+  readonly rssBytes: number
+}
+
+/** From so many nodes on the gossip of their start takes minutes to end. */
+const LARGE_FROM = 200
+const LARGE_QUEUE = 16
+const STARTS_MS = 2_000
+const START_LIMIT_MS = 300_000
+const NEWS_LIMIT_MS = 120_000
+const REST_LIMIT_MS = 60_000
+const QUIET_MS = 10_000
+/** Accounts of one wrong verdict come from all over the cluster. */
+const SAME_DEATH_MS = 60_000
+
+export function runGrowth(run: GrowthRun): GrowthFigures {
+  return new Growth(run).measure()
+}
+
+class Growth {
+  readonly #run: GrowthRun
+  #cluster: Cluster
+  readonly #spreads: { event: string; times: Times }[] = []
+  /** Deaths of these are right, or nobody's fault. */
+  readonly #gone = new Set<string>()
+  readonly #wronged = new Map<string, number>()
+  #isCut = false
+  #cutMs = 0
+  #falseDeaths = 0
+
+  constructor(run: GrowthRun) {
+    this.#run = run
+    this.#cluster = this.#makeCluster(0)
+  }
+
+  #makeCluster(spare: number, tuning: Partial<SwimConfig> = {}): Cluster {
+    const { nodes, seed, lossRate } = this.#run
+    const cluster = new Cluster({ nodes: nodes + spare, seed, conditions: { lossRate }, tuning })
+    cluster.watch((seen) => this.#watchDeaths(seen))
+    return cluster
+  }
+
+  measure(): GrowthFigures {
+    const { nodes, lives, kills, halves } = this.#run
+    const before = process.cpuUsage()
+    this.#coldStart(nodes)
+    const startedFor = this.#cluster.now
+    this.#assemble()
+    const quiet = this.#quiet()
+    for (let i = 0; i < lives; i++) this.#life(nodes + i)
+    for (let i = 0; i < kills; i++) this.#kill(nodes - 1 - i)
+    this.#stop(nodes - 1 - kills)
+    if (halves) this.#partition()
+    const { user, system } = process.cpuUsage(before)
+    return {
+      spreads: this.#spreads,
+      quiet,
+      falseDeaths: this.#falseDeaths,
+      nodeHours: (nodes * (startedFor + this.#cluster.now - this.#cutMs)) / 3_600_000,
+      cpuSeconds: (user + system) / 1e6,
+      rssBytes: process.memoryUsage.rss(),
+    }
+  }
+
+  #coldStart(nodes: number): void {
+    this.#startAll(nodes)
+    this.#record(
+      'cold start: sees all',
+      this.#until((index) => this.#sees(index, nodes), START_LIMIT_MS, 20),
+    )
+  }
+
+  /**
+   * A cluster for the events. The gossip of a thousand joins goes on for minutes: with small queues, in which one event
+   * has room, push/pull alone brings a large one together.
+   */
+  #assemble(): void {
+    const { nodes, lives } = this.#run
+    this.#cluster = this.#makeCluster(lives, nodes > LARGE_FROM ? { queueMax: LARGE_QUEUE } : {})
+    this.#startAll(nodes)
+    const isWhole = (): boolean => this.#cluster.running().every((index) => this.#sees(index, nodes))
+    if (this.#cluster.runUntil(isWhole, START_LIMIT_MS, 500) === undefined)
+      throw new Error('the nodes do not see each other')
+  }
+
+  #startAll(nodes: number): void {
+    const cluster = this.#cluster
+    for (let i = 0; i < nodes; i++) {
+      cluster.provide(i, `service-${i % 20}`)
+      cluster.clock.after(i === 0 ? 0 : STARTS_MS * cluster.random(), () => cluster.start(i))
+    }
+    cluster.run(STARTS_MS)
+  }
+
+  #sees(index: number, nodes: number): boolean {
+    return this.#cluster.node(index).liveCount === nodes
+  }
+
+  #quiet(): GrowthFigures['quiet'] {
+    this.#rest()
+    const { packets, bytes } = this.#cluster.counts
+    this.#cluster.run(QUIET_MS)
+    const after = this.#cluster.counts
+    const nodeSeconds = (this.#run.nodes * QUIET_MS) / 1_000
+    return { packets: (after.packets - packets) / nodeSeconds, bytes: (after.bytes - bytes) / nodeSeconds }
+  }
+
+  #life(index: number): void {
+    const cluster = this.#cluster
+    const name = cluster.nameOf(index)
+    const [news, brought] = [`news-${index}`, `brought-${index}`]
+    cluster.provide(index, brought)
+    this.#told(
+      'join',
+      (seen) => isMember(seen, 'join', name),
+      () => cluster.start(index),
+      index,
+    )
+    const isService =
+      (event: string, service: string) =>
+      (seen: Observation): string | undefined =>
+        seen.type === 'service' && seen.event === event && seen.service === service ? seen.observer : undefined
+    this.#told('service provided', isService('up', news), () => cluster.provide(index, news), index)
+    this.#told('service meta changed', isService('update', news), () => cluster.touch(index, news), index)
+    this.#told('service paused', isService('down', news), () => cluster.node(index).setStatus(news, 'paused'), index)
+    this.#told('service withdrawn', isService('down', brought), () => cluster.withdraw(index, brought), index)
+    this.#gone.add(name)
+    this.#told(
+      'graceful leave',
+      (seen) => isMember(seen, 'leave', name),
+      () => cluster.leave(index),
+      index,
+    )
+  }
+
+  #kill(index: number): void {
+    const cluster = this.#cluster
+    const name = cluster.nameOf(index)
+    this.#gone.add(name)
+    const isDead = (seen: Observation): string | undefined => isMember(seen, 'dead', name)
+    this.#told('kill -9: dead', isDead, () => cluster.crash(index, false), index)
+  }
+
+  /** Its event loop stands still until all have called it dead. */
+  #stop(index: number): void {
+    const cluster = this.#cluster
+    const name = cluster.nameOf(index)
+    this.#gone.add(name)
+    const stallMs = suspicionLimits(cluster.config, cluster.size).maxMs + 20 * cluster.config.probeIntervalMs
+    const resumedAt = cluster.now + stallMs
+    this.#told(
+      'SIGSTOP: dead',
+      (seen) => isMember(seen, 'dead', name),
+      () => cluster.stall(index, stallMs),
+      index,
+    )
+    cluster.run(Math.max(0, resumedAt - cluster.now - 1))
+    this.#told(
+      'resume: alive again',
+      (seen) => isMember(seen, 'join', name),
+      () => {},
+      index,
+      false,
+    )
+    this.#gone.delete(name)
+  }
+
+  #partition(): void {
+    const cluster = this.#cluster
+    this.#rest()
+    const half = (cluster.running().length / 2) | 0
+    const left = cluster.running().slice(0, half)
+    const total = cluster.running().length
+    const isLeft = new Set(left)
+    this.#isCut = true
+    const cutAt = cluster.now
+    const heal = cluster.partition(left)
+    const own = (index: number): number => (isLeft.has(index) ? half : total - half)
+    this.#record(
+      'partition: other half dead',
+      this.#until((i) => cluster.node(i).liveCount <= own(i), NEWS_LIMIT_MS, 50),
+    )
+    heal()
+    this.#record(
+      'heal: other half alive',
+      this.#until((i) => cluster.node(i).liveCount === total, NEWS_LIMIT_MS, 50),
+    )
+    this.#isCut = false
+    this.#cutMs += cluster.now - cutAt
+  }
+
+  /** An event and who hears of it when: `hears` gives the observer of an observation that tells of it. */
+  #told(
+    event: string,
+    hears: (seen: Observation) => string | undefined,
+    act: () => void,
+    actor: number,
+    rested = true,
+  ): void {
+    const cluster = this.#cluster
+    if (rested) this.#rest()
+    const observers = cluster.running().filter((index) => index !== actor)
+    const at = new Map<string, number>()
+    const actAt = cluster.now
+    const stop = cluster.watch((seen) => {
+      const observer = hears(seen)
+      if (observer !== undefined && !at.has(observer)) at.set(observer, seen.at - actAt)
+    })
+    act()
+    const names = observers.map((index) => cluster.nameOf(index))
+    cluster.runUntil(() => names.every((name) => at.has(name)), NEWS_LIMIT_MS, 20)
+    stop()
+    this.#record(
+      event,
+      names.map((name) => at.get(name)),
+    )
+  }
+
+  /** For each running node the time at which it was first seen to be so. */
+  #until(isSo: (index: number) => boolean, limitMs: number, stepMs: number): Times {
+    const cluster = this.#cluster
+    const startedAt = cluster.now
+    const times: (number | undefined)[] = []
+    let waiting = cluster.running()
+    const look = (): boolean => {
+      const still = waiting.filter((index) => !isSo(index))
+      for (let i = still.length; i < waiting.length; i++) times.push(cluster.now - startedAt)
+      waiting = still
+      return waiting.length === 0
+    }
+    cluster.runUntil(look, limitMs, stepMs)
+    return [...times, ...waiting.map(() => undefined)]
+  }
+
+  /** Until nobody has anything left to gossip, if that comes soon enough. */
+  #rest(): void {
+    const cluster = this.#cluster
+    const isAtRest = (): boolean =>
+      cluster.running().every((index) => {
+        const { queued } = cluster.node(index).stats().swim
+        return queued.rumours + queued.userMessages === 0
+      })
+    cluster.runUntil(isAtRest, REST_LIMIT_MS, 200)
+  }
+
+  #record(event: string, times: Times): void {
+    this.#spreads.push({ event, times })
+    if (process.env['TRACE'])
+      console.log(event, Math.round(this.#cluster.now), (process.cpuUsage().user / 1e6).toFixed(1))
+  }
+
+  #watchDeaths(seen: Observation): void {
+    if (seen.type !== 'member' || seen.event !== 'dead' || this.#isCut || this.#gone.has(seen.member)) return
+    const last = this.#wronged.get(seen.member) ?? Number.NEGATIVE_INFINITY
+    if (seen.at - last > SAME_DEATH_MS) this.#falseDeaths++
+    this.#wronged.set(seen.member, seen.at)
+  }
+}
+
+function isMember(seen: Observation, event: string, name: string): string | undefined {
+  return seen.type === 'member' && seen.event === event && seen.member === name ? seen.observer : undefined
+}
