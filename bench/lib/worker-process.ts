@@ -6,6 +6,8 @@ import type { Message, Order, OrderName, Orders, Sighting } from './protocol.js'
 
 const ANSWER_TIMEOUT_MS = 60_000
 const END_TIMEOUT_MS = 5_000
+/** That a network of the bench is trusted goes without saying. */
+const QUIET = '--disable-warning=SHOAL_INSECURE'
 
 interface Waiting {
   readonly resolve: (value: unknown) => void
@@ -32,7 +34,7 @@ export class Worker {
 
   constructor({ file, name, owner, enter = [] }: WorkerLaunch) {
     this.name = name
-    const [execPath = process.execPath, ...execArgv] = [...enter, process.execPath]
+    const [execPath = process.execPath, ...execArgv] = [...enter, process.execPath, QUIET]
     this.#process = fork(file, { execPath, execArgv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
     owner.adopt(this.#process)
     this.#process.on('message', (message: Message) => this.#take(message))

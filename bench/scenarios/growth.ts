@@ -2,8 +2,13 @@
  * The scenarios of real clusters on simulated ones, on the real machines with virtual time: what each figure is at this
  * size and this loss of packets. One cluster for each run, from one seed.
  */
+import type { HostPort } from '../../src/address.js'
+import { EMPTY_BYTES } from '../../src/bytes.js'
 import type { SwimConfig } from '../../src/membership/config.js'
+import { Envelope } from '../../src/membership/envelope.js'
 import { suspicionLimits } from '../../src/membership/suspicion.js'
+import { encodePushPull } from '../../src/membership/wire/encode.js'
+import type { PushNodeState } from '../../src/membership/wire/messages.js'
 import { Cluster } from '../../test/sim/cluster.js'
 import type { Observation } from '../../test/sim/observation.js'
 import type { Times } from '../lib/spread.js'
@@ -17,6 +22,8 @@ export interface GrowthRun {
   readonly kills: number
   /** Halves that bury each other, for which every node has half a cluster of news: not for large ones. */
   readonly halves: boolean
+  /** All join through one seed within two seconds: a matter of minutes for a thousand. */
+  readonly coldStart: boolean
 }
 
 export interface GrowthFigures {
@@ -49,6 +56,8 @@ export function runGrowth(run: GrowthRun): GrowthFigures {
 class Growth {
   readonly #run: GrowthRun
   #cluster: Cluster
+  /** Whom a newcomer asks; the list is read at each try. */
+  #seeds: number[] = [0]
   readonly #spreads: { event: string; times: Times }[] = []
   /** Deaths of these are right, or nobody's fault. */
   readonly #gone = new Set<string>()
@@ -64,15 +73,15 @@ class Growth {
 
   #makeCluster(spare: number, tuning: Partial<SwimConfig> = {}): Cluster {
     const { nodes, seed, lossRate } = this.#run
-    const cluster = new Cluster({ nodes: nodes + spare, seed, conditions: { lossRate }, tuning })
+    const cluster = new Cluster({ nodes: nodes + spare, seed, conditions: { lossRate }, tuning, seeds: this.#seeds })
     cluster.watch((seen) => this.#watchDeaths(seen))
     return cluster
   }
 
   measure(): GrowthFigures {
-    const { nodes, lives, kills, halves } = this.#run
+    const { nodes, lives, kills, halves, coldStart } = this.#run
     const before = process.cpuUsage()
-    this.#coldStart(nodes)
+    if (coldStart) this.#coldStart(nodes)
     const startedFor = this.#cluster.now
     this.#assemble()
     const quiet = this.#quiet()
@@ -100,24 +109,44 @@ class Growth {
   }
 
   /**
-   * A cluster for the events. The gossip of a thousand joins goes on for minutes: with small queues, in which one event
-   * has room, push/pull alone brings a large one together.
+   * A cluster for the events. That a thousand nodes join one after the other costs minutes of processor time: all of a
+   * large one are told of all at once, as by one push/pull each, and their queues have room for the gossip of an event.
    */
   #assemble(): void {
     const { nodes, lives } = this.#run
-    this.#cluster = this.#makeCluster(lives, nodes > LARGE_FROM ? { queueMax: LARGE_QUEUE } : {})
+    const isLarge = nodes > LARGE_FROM
+    this.#seeds = isLarge ? [] : [0]
+    this.#cluster = this.#makeCluster(lives, isLarge ? { queueMax: LARGE_QUEUE } : {})
     this.#startAll(nodes)
+    if (isLarge) this.#introduceAll()
+    this.#seeds.splice(0, 1, 0)
     const isWhole = (): boolean => this.#cluster.running().every((index) => this.#sees(index, nodes))
-    if (this.#cluster.runUntil(isWhole, START_LIMIT_MS, 500) === undefined)
+    if (this.#cluster.runUntil(isWhole, START_LIMIT_MS, 100) === undefined)
       throw new Error('the nodes do not see each other')
+  }
+
+  #introduceAll(): void {
+    const cluster = this.#cluster
+    const envelope = new Envelope('')
+    const from: HostPort = { host: '10.255.255.1', port: 7_946 }
+    const records: PushNodeState[] = []
+    const ask = encodePushPull({ type: 'pushPull', join: false, nodes: [], userState: EMPTY_BYTES })
+    for (const index of cluster.running()) {
+      cluster.node(index).accept(ask, from, (reply) => {
+        const decoded = envelope.streamDecoder('dialled').push(reply ?? EMPTY_BYTES)
+        const name = cluster.nameOf(index)
+        if (decoded.done && 'message' in decoded && decoded.message.type === 'pushPull')
+          records.push(...decoded.message.nodes.filter((record) => record.name === name))
+      })
+    }
+    const list = encodePushPull({ type: 'pushPull', join: false, nodes: records, userState: EMPTY_BYTES })
+    for (const index of cluster.running()) cluster.node(index).accept(list, from, () => {})
   }
 
   #startAll(nodes: number): void {
     const cluster = this.#cluster
-    for (let i = 0; i < nodes; i++) {
-      cluster.provide(i, `service-${i % 20}`)
+    for (let i = 0; i < nodes; i++)
       cluster.clock.after(i === 0 ? 0 : STARTS_MS * cluster.random(), () => cluster.start(i))
-    }
     cluster.run(STARTS_MS)
   }
 
@@ -274,8 +303,7 @@ class Growth {
 
   #record(event: string, times: Times): void {
     this.#spreads.push({ event, times })
-    if (process.env['TRACE'])
-      console.log(event, Math.round(this.#cluster.now), (process.cpuUsage().user / 1e6).toFixed(1))
+    console.log(event, Math.round(this.#cluster.now), (process.cpuUsage().user / 1e6).toFixed(1))
   }
 
   #watchDeaths(seen: Observation): void {

@@ -86,8 +86,8 @@ async function partitions(parts: ClusterParts, bench: Bench, sink: scenario.Conv
   if (bench.options.quick) return bench.note('\nPartition and heal are left out by --quick.')
   const missing = networkMissing()
   if (missing !== undefined) return bench.note(`\nPARTITION NOT MEASURED: ${missing}`)
-  do await runPartition(parts, bench.options.nodes, sink)
-  while (!bench.isLate())
+  const { nodes, repeats } = bench.options
+  for (let i = 0; i < repeats && (i === 0 || !bench.isLate()); i++) await runPartition(parts, nodes, sink)
 }
 
 function sinkOf(bench: Bench, spreads: Spreads): scenario.ConvergenceSink {
