@@ -19,6 +19,7 @@ import { probeSuite } from './suites/probe.js'
 import { registrySuite } from './suites/registry.js'
 import { simSuite } from './suites/sim.js'
 
+const PATIENCE_MS = 1_000
 const STANDARD: readonly Suite[] = [convergenceSuite, callsSuite, growthSuite, lifeguardSuite]
 const SUITES: readonly Suite[] = [...STANDARD, scaleSuite, registrySuite, simSuite]
 
@@ -64,8 +65,11 @@ async function run(suites: readonly Suite[], options: BenchOptions, asJson: bool
   removeStaleFolders()
   const owner = new Owner()
   const interruption = new AbortController()
+  let interruptedAt = Number.POSITIVE_INFINITY
   const interrupt = (): void => {
-    if (interruption.signal.aborted) process.exit(130) // the second time nothing is waited for; 'exit' releases
+    // A terminal tells the whole group, npm and tsx pass it on as well: only a later one is a second wish, to wait for nothing.
+    if (performance.now() - interruptedAt > PATIENCE_MS) process.exit(130)
+    interruptedAt = Math.min(interruptedAt, performance.now())
     interruption.abort()
   }
   process.on('exit', () => owner.release())
