@@ -13,6 +13,7 @@ export function renderTable(head: readonly string[], rows: readonly (readonly st
 /** Three figures that matter, no false precision. */
 export function figure(value: number): string {
   if (Number.isNaN(value)) return '-'
+  if (value === 0) return '0'
   if (value >= 1_000) return Math.round(value).toLocaleString('en-US')
   if (value >= 100) return value.toFixed(0)
   if (value >= 10) return value.toFixed(1)

@@ -7,7 +7,7 @@ const PLOT = {
   width: SIZE.width - SIZE.left - SIZE.right,
   height: SIZE.height - SIZE.top - SIZE.bottom,
 } as const
-const LEGEND = { row: 18, column: 240, perRow: 3 } as const
+const LEGEND = { row: 18, column: 350, perRow: 2 } as const
 /** Told apart also by those who do not see red and green; dashes tell those apart that share a colour. */
 const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#8a6d00', '#5b3a8e', '#444444']
 const DASHES = ['', '6 3', '2 2']

@@ -14,7 +14,7 @@ const REPEATED_UP_TO = 100
 
 export const growthSuite: Suite = {
   name: 'growth',
-  about: 'simulated: the same events at 30, 100 and 1,000 nodes, 0 to 40 % loss; false deaths',
+  about: 'simulated: the same events at 30 to 1,000 nodes, 0 to 40 % loss; false deaths',
   plan: (options) => ({ steps: growthRuns(options).length, seconds: options.quick ? 15 : 170 }),
   run: (bench) => runSizes(bench, growthRuns(bench.options)),
 }
@@ -40,7 +40,7 @@ function growthRuns({ quick, seed, repeats }: BenchOptions): GrowthRun[] {
     }
   }
   // The longest first, so that the cores end together.
-  const sizes = quick ? [100, 30] : [1_000, 100, 30]
+  const sizes = quick ? [100, 30] : [1_000, 300, 100, 30]
   const rates = quick ? [0, 0.25] : LOSS_RATES
   const first = sizes.flatMap((nodes) => rates.map((lossRate) => run(nodes, lossRate, 0)))
   const more = Array.from({ length: quick ? 0 : repeats - 1 }, (_, i) => i + 1).flatMap((i) =>

@@ -1,8 +1,8 @@
 import { createServer, type Socket } from 'node:net'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import { isShoalError } from '../../src/errors.js'
 import { Membership } from '../../src/membership/membership.js'
-import { FAST, MembershipCluster } from '../support/membership-node.js'
+import { FAST, MembershipCluster, type WatchedMembership } from '../support/membership-node.js'
 
 const clusters: MembershipCluster[] = []
 function newCluster(label?: string): MembershipCluster {
@@ -215,4 +215,15 @@ it('close during a leave ends the leave', async () => {
   await a!.membership.close()
   await leave
   expect(performance.now() - start).toBeLessThan(5_000)
+})
+
+it('counts packets and their bytes both ways: what one of two sent is what the other received', async () => {
+  const [a, b] = (await newCluster().form('a', 'b')) as [WatchedMembership, WatchedMembership]
+  const { packetsSent, packetBytesSent } = a.membership.stats()
+  expect(packetBytesSent).toBeGreaterThan(packetsSent)
+  await vi.waitFor(() => {
+    const { packetsReceived, packetBytesReceived } = b.membership.stats()
+    expect(packetsReceived).toBeGreaterThanOrEqual(packetsSent)
+    expect(packetBytesReceived).toBeGreaterThanOrEqual(packetBytesSent)
+  })
 })
