@@ -22,6 +22,9 @@ export type Verdict = 'regression' | 'improvement' | 'no change' | 'uncertain' |
 
 export interface Comparison {
   readonly id: string
+  /** Where it stands: suite and table, row and column. */
+  readonly table: string
+  readonly cell: string
   readonly unit: string
   readonly before: number
   readonly after: number
@@ -46,7 +49,9 @@ export function compareResults(before: Result, after: Result, options: CompareOp
 export function compareFigures(before: Figure, after: Figure, options: CompareOptions): Comparison {
   const [a, b] = [medianOf(before.values), medianOf(after.values)]
   const count = Math.min(before.values.length, after.values.length)
-  const told = { id: figureId(after), unit: after.unit, before: a, after: b, ratio: ratioOf(b, a) }
+  const { suite, table, row, column, unit } = after
+  const place = { id: figureId(after), table: `${suite}: ${table}`, cell: `${row}: ${column}` }
+  const told = { ...place, unit, before: a, after: b, ratio: ratioOf(b, a) }
   if (count < REPEATS_MIN) return { ...told, low: Number.NaN, high: Number.NaN, verdict: 'too few to tell' }
   const [low, high] = interval(before.values, after.values, options)
   return { ...told, low, high, verdict: judge(after.better, low, high, options.margin) }
@@ -86,6 +91,22 @@ function ratioOf(later: number, former: number): number {
   return later === former ? 1 : later / former
 }
 
+function tablesIn(all: readonly Comparison[]): string[] {
+  return [...new Set(all.map(({ table }) => table))]
+}
+
+function renderRows(table: string, all: readonly Comparison[], percent: string): string {
+  const rows = all
+    .filter((one) => one.table === table)
+    .map(({ cell, unit, before, after, ratio, low, high, verdict }) => [
+      unit === '' ? cell : `${cell}, ${unit}`,
+      ...[before, after, ratio].map(figure),
+      Number.isNaN(low) ? '-' : `${figure(low)}-${figure(high)}`,
+      verdict,
+    ])
+  return `\n${table}\n${renderTable(['', 'before', 'after', 'ratio', `${percent} interval`, 'verdict'], rows)}`
+}
+
 export function renderComparison(before: Result, after: Result, options: CompareOptions): string {
   const all = compareResults(before, after, options)
   const of = (verdict: Verdict): Comparison[] => all.filter((one) => one.verdict === verdict)
@@ -97,19 +118,9 @@ export function renderComparison(before: Result, after: Result, options: Compare
   const judged = all.length - of('too few to tell').length
   return [
     ...doubts(before, after),
-    renderTable(
-      ['', 'before', 'after', 'ratio', `${percent} interval`, 'verdict'],
-      all.map((one) => [
-        `${one.id}, ${one.unit}`,
-        figure(one.before),
-        figure(one.after),
-        figure(one.ratio),
-        Number.isNaN(one.low) ? '-' : `${figure(one.low)}-${figure(one.high)}`,
-        one.verdict,
-      ]),
-    ),
+    ...tablesIn(all).map((table) => renderRows(table, all, percent)),
     '',
-    `${judged} of ${all.length} figures judged: a change is one whose whole ${percent} interval is beyond ${beyond.slice(3)}.`,
+    `${judged} of ${all.length} figures judged: a change is one whose whole ${percent} interval differs ${beyond}.`,
     `By chance alone about ${figure(judged * (1 - options.confidence))} of them would lie outside of theirs.`,
     `${counted}.`,
     of('regression').length === 0 ? 'REGRESSIONS: none' : `REGRESSIONS (${beyond}):`,
