@@ -21,12 +21,13 @@ import { simSuite } from './suites/sim.js'
 
 const PATIENCE_MS = 1_000
 const STANDARD: readonly Suite[] = [convergenceSuite, callsSuite, growthSuite, lifeguardSuite]
+const QUICK: readonly Suite[] = [convergenceSuite, callsSuite, growthSuite]
 const SUITES: readonly Suite[] = [...STANDARD, scaleSuite, registrySuite, simSuite]
 
 function help(): string {
   const list = SUITES.map(({ name, about }) => `  ${name.padEnd(17)}  ${about}`).join('\n')
-  const standard = STANDARD.map(({ name }) => name).join(', ')
-  return `npm run bench -- [suite ...] [options]\n${list}\n  without a name: ${standard}\n\n${OPTIONS_HELP}`
+  const names = (suites: readonly Suite[]): string => suites.map(({ name }) => name).join(', ')
+  return `npm run bench -- [suite ...] [options]\n${list}\n  without a name: ${names(STANDARD)}; with --quick: ${names(QUICK)}\n\n${OPTIONS_HELP}`
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -51,7 +52,8 @@ async function main(args: readonly string[]): Promise<number> {
 
 function parse(args: readonly string[]): Wish {
   const names = (suites: readonly Suite[]): string[] => suites.map(({ name }) => name)
-  return parseCommandLine(args, names(SUITES), names(STANDARD))
+  const standard = (quick: boolean): string[] => names(quick ? QUICK : STANDARD)
+  return parseCommandLine(args, names(SUITES), standard)
 }
 
 /** For suites with a command line of their own. */

@@ -60,7 +60,11 @@ npm run bench -- peers [options]
 `
 
 /** Throws an error with the way out when it cannot be understood. */
-export function parseCommandLine(args: readonly string[], known: readonly string[], standard: readonly string[]): Wish {
+export function parseCommandLine(
+  args: readonly string[],
+  known: readonly string[],
+  standard: (quick: boolean) => readonly string[],
+): Wish {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -108,7 +112,7 @@ export function parseCommandLine(args: readonly string[], known: readonly string
     grid: checkGrid(values.sub),
     jobs: integer('jobs', values.jobs, availableParallelism()),
   }
-  return { do: 'run', suites: positionals.length === 0 ? standard : [...new Set(positionals)], options, json }
+  return { do: 'run', suites: positionals.length === 0 ? standard(quick) : [...new Set(positionals)], options, json }
 }
 
 function integer(name: string, text: string | undefined, otherwise: number, least = 1): number {

@@ -8,6 +8,7 @@ import type { Worker } from '../lib/worker-process.js'
 
 export interface CallsOptions {
   readonly rounds: number
+  readonly failovers: number
   readonly durationMs: number
   readonly warmupMs: number
   /** Of the open loops, each round one. */
@@ -141,11 +142,11 @@ function addressOf(
 async function failover(
   cluster: ProcessCluster,
   stage: Stage,
-  { rounds, isLate }: CallsOptions,
+  { failovers, isLate }: CallsOptions,
   sink: CallsSink,
 ): Promise<void> {
   const { caller, callee } = stage
-  for (let round = 0; round < rounds && (round === 0 || !isLate()); round++) {
+  for (let round = 0; round < failovers && (round === 0 || !isLate()); round++) {
     for (const how of ['dead', 'silent'] as const) {
       sink.step(`failover: first candidate ${how}`)
       const { worker: victim } = await cluster.add({ servicesOf: () => ['remote'] })

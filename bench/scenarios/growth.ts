@@ -6,7 +6,6 @@ import type { HostPort } from '../../src/address.js'
 import { EMPTY_BYTES } from '../../src/bytes.js'
 import type { SwimConfig } from '../../src/membership/config.js'
 import { Envelope } from '../../src/membership/envelope.js'
-import { suspicionLimits } from '../../src/membership/suspicion.js'
 import { encodePushPull } from '../../src/membership/wire/encode.js'
 import type { PushNodeState } from '../../src/membership/wire/messages.js'
 import { Cluster } from '../../test/sim/cluster.js'
@@ -42,10 +41,13 @@ export interface GrowthFigures {
 const LARGE_FROM = 200
 const LARGE_QUEUE = 16
 const STARTS_MS = 2_000
+const STALL_FACTOR = 1.5
+const STALL_MORE_MS = 5_000
 const START_LIMIT_MS = 300_000
 const NEWS_LIMIT_MS = 120_000
-const REST_LIMIT_MS = 60_000
-const QUIET_MS = 10_000
+/** Where packets are lost somebody is suspected all the time, and no rest ever comes. */
+const REST_LIMIT_MS = { calm: 60_000, lossy: 2_000 } as const
+const QUIET_MS = 5_000
 /** Accounts of one wrong verdict come from all over the cluster. */
 const SAME_DEATH_MS = 60_000
 
@@ -199,12 +201,12 @@ class Growth {
     this.#told('kill -9: dead', isDead, () => cluster.crash(index, false), index)
   }
 
-  /** Its event loop stands still until all have called it dead. */
+  /** Its event loop stands still for so long that all should have called it dead, as they did one that was killed. */
   #stop(index: number): void {
     const cluster = this.#cluster
     const name = cluster.nameOf(index)
     this.#gone.add(name)
-    const stallMs = suspicionLimits(cluster.config, cluster.size).maxMs + 20 * cluster.config.probeIntervalMs
+    const stallMs = STALL_FACTOR * this.#slowestDeathMs() + STALL_MORE_MS
     const resumedAt = cluster.now + stallMs
     this.#told(
       'SIGSTOP: dead',
@@ -298,7 +300,12 @@ class Growth {
         const { queued } = cluster.node(index).stats().swim
         return queued.rumours + queued.userMessages === 0
       })
-    cluster.runUntil(isAtRest, REST_LIMIT_MS, 200)
+    cluster.runUntil(isAtRest, this.#run.lossRate === 0 ? REST_LIMIT_MS.calm : REST_LIMIT_MS.lossy, 200)
+  }
+
+  #slowestDeathMs(): number {
+    const deaths = this.#spreads.filter(({ event }) => event.startsWith('kill')).flatMap(({ times }) => times)
+    return Math.max(...deaths.map((time) => time ?? NEWS_LIMIT_MS))
   }
 
   #record(event: string, times: Times): void {

@@ -31,9 +31,10 @@ async function runCallsSuite(bench: Bench): Promise<void> {
   const parts: ClusterParts = { file: await bench.program('worker'), owner, options }
   const calls: CallsOptions = {
     rounds: options.repeats,
+    failovers: options.quick ? 1 : options.repeats,
     ...(options.quick
-      ? { durationMs: 200, warmupMs: 100, windowMs: 2_000 }
-      : { durationMs: 500, warmupMs: 150, windowMs: 5_000 }),
+      ? { durationMs: 150, warmupMs: 80, windowMs: 1_000 }
+      : { durationMs: 350, warmupMs: 100, windowMs: 2_500 }),
     isLate,
   }
   const closed = new Map<ClosedRow, Latencies[]>()

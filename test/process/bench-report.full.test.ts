@@ -48,7 +48,7 @@ describe.skipIf(chromiumMissing() !== undefined)('the report of a small run, in 
     expect(result.complete).toBe(true)
     expect(emptyCharts(result)).toEqual([])
     const drawn = new Set(result.charts.map(({ suite }) => suite))
-    expect([...drawn].sort()).toEqual(['calls', 'convergence', 'growth', 'lifeguard'])
+    expect([...drawn].sort()).toEqual(['calls', 'convergence', 'growth'])
   })
 
   it('is laid out with every line and bar inside its chart, and loads nothing', async () => {
