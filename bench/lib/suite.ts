@@ -11,6 +11,8 @@ export interface Suite {
   /** Steps that it reports, and seconds that it takes on two idle cores. */
   readonly plan: (options: BenchOptions) => { readonly steps: number; readonly seconds: number }
   readonly run: (bench: Bench) => Promise<void>
+  /** Of its own command line, for the result. */
+  readonly options?: Readonly<Record<string, unknown>>
   /** Its notes hold tables of their own, which are shown in place of those of its figures. */
   readonly ownTables?: boolean
 }
@@ -38,4 +40,6 @@ export interface Bench {
   /** Something that should have happened did not: the run fails, and goes on. */
   readonly miss: (what: string) => void
   readonly note: (line: string) => void
+  /** Runs a part of the suite; when it fails that is a miss, and the suite goes on. */
+  readonly attempt: (what: string, part: () => Promise<void>) => Promise<void>
 }
