@@ -3,6 +3,7 @@
  * and the others go on, on a new process if need be. `runJobs` leaves no process behind, whether it ends well or not.
  */
 import { type ChildProcess, fork } from 'node:child_process'
+import { totalmem } from 'node:os'
 import type { Answer, Job } from './job.js'
 import type { Owner } from './owner.js'
 
@@ -16,8 +17,8 @@ export interface PoolOptions {
   readonly onFailure: (job: Job, reason: string) => void
 }
 
-/** A thousand simulated nodes need more than the default heap. */
-const HEAP_MIB = 8_192
+/** A thousand simulated nodes need more than the default heap; what is too much is told beforehand. */
+const HEAP_MIB = Math.floor((0.9 * totalmem()) / 2 ** 20)
 
 /** Answers in the order of the jobs; none for those that failed. */
 export async function runJobs(jobs: readonly Job[], options: PoolOptions): Promise<(Answer | undefined)[]> {

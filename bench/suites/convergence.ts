@@ -33,7 +33,7 @@ const COLD_STARTS_MAX = 3
 export const convergenceSuite: Suite = {
   name: 'convergence',
   about: 'real processes: cold start, join, leave, kill, stop, services, partition',
-  plan: ({ quick, repeats }) => ({ steps: repeats * (LIFE_STEPS + 6) + 3, seconds: quick ? 40 : 160 }),
+  plan: ({ quick, repeats }) => ({ steps: repeats * (LIFE_STEPS + 4) + 6, seconds: quick ? 40 : 160 }),
   run: runConvergence,
 }
 
