@@ -30,6 +30,8 @@ export function secondsLeft({ over, current, done, elapsed, ahead }: Standing): 
 }
 
 const BAR_CELLS = 20
+/** Of a terminal that does not say. */
+const COLUMNS_UNKNOWN = 80
 
 export class Progress {
   readonly #ahead: PlannedSuite[]
@@ -93,7 +95,8 @@ export class Progress {
     const full = Math.round(share * BAR_CELLS)
     this.#clear()
     const line = `${'█'.repeat(full)}${'░'.repeat(BAR_CELLS - full)} ${time}  ${what}`
-    process.stderr.write(line.slice(0, Math.max(20, (process.stderr.columns ?? 80) - 1)))
+    const { columns = 0 } = process.stderr
+    process.stderr.write(line.slice(0, (columns > 0 ? columns : COLUMNS_UNKNOWN) - 1))
   }
 
   #clear(): void {
