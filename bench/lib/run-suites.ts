@@ -44,14 +44,20 @@ export async function runSuites(
     const begunAt = performance.now()
     const lateAt = begunAt + (plan[index]?.seconds ?? 0) * 1_000
     const notes: string[] = []
+    const collected = collection.for(suite.name)
     const bench: Bench = {
+      ...collected,
       options,
       owner,
       program,
       isLate: () => performance.now() >= lateAt,
       step: (what) => progress.step(what),
       note: (line) => void notes.push(line),
-      ...collection.for(suite.name),
+      attempt: (what, part) =>
+        part().catch((error: unknown) => {
+          if (interrupted.aborted) throw error
+          collected.miss(`${what} failed: ${messageOf(error)}`)
+        }),
     }
     const complete = await runOne(suite, bench, interrupted)
     const seconds = (performance.now() - begunAt) / 1_000
@@ -78,11 +84,15 @@ async function runOne(suite: Suite, bench: Bench, interrupted: AbortSignal): Pro
     () => true,
     (error: unknown) => {
       // What an interruption pulls from under a suite makes it fail: that is no finding.
-      if (!interrupted.aborted) bench.miss(`stopped early: ${error instanceof Error ? error.message : String(error)}`)
+      if (!interrupted.aborted) bench.miss(`stopped early: ${messageOf(error)}`)
       return false
     },
   )
   return Promise.race([ran, stopped])
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 class Collection {

@@ -38,4 +38,6 @@ export interface Bench {
   /** Something that should have happened did not: the run fails, and goes on. */
   readonly miss: (what: string) => void
   readonly note: (line: string) => void
+  /** Runs a part of the suite; when it fails that is a miss, and the suite goes on. */
+  readonly attempt: (what: string, part: () => Promise<void>) => Promise<void>
 }

@@ -18,6 +18,7 @@ export interface CallsOptions {
 
 export interface CallsSink {
   readonly step: (what: string) => void
+  readonly attempt: (what: string, part: () => Promise<void>) => Promise<void>
   readonly closed: (row: ClosedRow, figures: Latencies) => void
   readonly lone: (row: string, call: LoneCall) => void
   readonly open: (row: string, figures: Latencies) => void
@@ -69,8 +70,8 @@ export async function runCalls(parts: ClusterParts, options: CallsOptions, sink:
     sink.step('start of the processes')
     const stage = await setStage(cluster, sealed)
     await closedLoops(stage, options, sink)
-    await failover(cluster, stage, options, sink)
-    await openLoops(cluster, stage, options, sink)
+    await sink.attempt('failover', () => failover(cluster, stage, options, sink))
+    await sink.attempt('open loops', () => openLoops(cluster, stage, options, sink))
   } finally {
     await Promise.all([cluster.stop(), sealed.stop()])
   }
@@ -115,7 +116,7 @@ async function closedLoops(stage: Stage, options: CallsOptions, sink: CallsSink)
         ...addressOf(stage, to),
         ...(beside === undefined ? {} : { beside }),
       }
-      sink.closed(row, await caller.order('closedLoad', load))
+      await sink.attempt(row.title, async () => sink.closed(row, await caller.order('closedLoad', load)))
     }
   }
 }

@@ -104,9 +104,15 @@ async function leave(cluster: ProcessCluster, worker: Worker, sink: ConvergenceS
   })
 }
 
-/** SIGKILL, and a new process in its place afterwards; gives the victim's name. */
-export async function kill(cluster: ProcessCluster, random: Random, sink: ConvergenceSink): Promise<string> {
+/** SIGKILL, and a new process in its place afterwards. */
+export async function kill(
+  cluster: ProcessCluster,
+  random: Random,
+  sink: ConvergenceSink,
+  onVictim: (name: string) => void,
+): Promise<void> {
   const victim = pickVictim(cluster, random)
+  onVictim(victim.name)
   await during(cluster, 'kill -9', sink, async () => {
     const others = cluster.others(victim)
     const at = victim.kill()
@@ -117,12 +123,17 @@ export async function kill(cluster: ProcessCluster, random: Random, sink: Conver
     cluster.forget(victim)
   })
   await cluster.add()
-  return victim.name
 }
 
 /** SIGSTOP until all call it dead, then SIGCONT until all see it alive. */
-export async function stopAndResume(cluster: ProcessCluster, random: Random, sink: ConvergenceSink): Promise<string> {
+export async function stopAndResume(
+  cluster: ProcessCluster,
+  random: Random,
+  sink: ConvergenceSink,
+  onVictim: (name: string) => void,
+): Promise<void> {
   const victim = pickVictim(cluster, random)
+  onVictim(victim.name)
   await during(cluster, 'SIGSTOP', sink, async () => {
     const at = victim.pause()
     const limits = { since: at, limitMs: DEATH_LIMIT_MS }
@@ -133,7 +144,6 @@ export async function stopAndResume(cluster: ProcessCluster, random: Random, sin
     const limits = { since: at, limitMs: DEATH_LIMIT_MS }
     sink.spread('resume: alive again', since(at, await observe(observers, `join ${victim.name}`, limits)))
   })
-  return victim.name
 }
 
 /** Sightings of the death of a node that was neither killed nor stopped nor cut off. */

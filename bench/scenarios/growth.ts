@@ -19,6 +19,8 @@ export interface GrowthRun {
   /** Joins with services and a leave; kills. */
   readonly lives: number
   readonly kills: number
+  /** Kills, SIGSTOP, and what is sent in quiet for a while: not where loss makes everybody suspect everybody. */
+  readonly verdicts: boolean
   /** Halves that bury each other, for which every node has half a cluster of news: not for large ones. */
   readonly halves: boolean
   /** All join through one seed within two seconds: a matter of minutes for a thousand. */
@@ -45,9 +47,8 @@ const STALL_FACTOR = 1.5
 const STALL_MORE_MS = 5_000
 const START_LIMIT_MS = 300_000
 const NEWS_LIMIT_MS = 120_000
-/** Where packets are lost somebody is suspected all the time, and no rest ever comes. */
-const REST_LIMIT_MS = { calm: 60_000, lossy: 2_000 } as const
-const QUIET_MS = 5_000
+const REST_LIMIT_MS = 60_000
+const QUIET_MS = { usual: 20_000, large: 5_000, storm: 500 } as const
 /** Accounts of one wrong verdict come from all over the cluster. */
 const SAME_DEATH_MS = 60_000
 
@@ -65,7 +66,7 @@ class Growth {
   readonly #gone = new Set<string>()
   readonly #wronged = new Map<string, number>()
   #isCut = false
-  #cutMs = 0
+  #exposedMs = 0
   #falseDeaths = 0
 
   constructor(run: GrowthRun) {
@@ -74,40 +75,51 @@ class Growth {
   }
 
   #makeCluster(spare: number, tuning: Partial<SwimConfig> = {}): Cluster {
-    const { nodes, seed, lossRate } = this.#run
-    const cluster = new Cluster({ nodes: nodes + spare, seed, conditions: { lossRate }, tuning, seeds: this.#seeds })
+    const { nodes, seed } = this.#run
+    const cluster = new Cluster({ nodes: nodes + spare, seed, tuning, seeds: this.#seeds })
     cluster.watch((seen) => this.#watchDeaths(seen))
     return cluster
   }
 
   measure(): GrowthFigures {
-    const { nodes, lives, kills, halves, coldStart } = this.#run
+    const { nodes, lives, kills, verdicts, halves, coldStart } = this.#run
     const before = process.cpuUsage()
     if (coldStart) this.#coldStart(nodes)
-    const startedFor = this.#cluster.now
     this.#assemble()
     const quiet = this.#quiet()
     for (let i = 0; i < lives; i++) this.#life(nodes + i)
-    for (let i = 0; i < kills; i++) this.#kill(nodes - 1 - i)
-    this.#stop(nodes - 1 - kills)
+    if (verdicts) {
+      for (let i = 0; i < kills; i++) this.#kill(nodes - 1 - i)
+      this.#stop(nodes - 1 - kills)
+    }
     if (halves) this.#partition()
     const { user, system } = process.cpuUsage(before)
     return {
       spreads: this.#spreads,
       quiet,
       falseDeaths: this.#falseDeaths,
-      nodeHours: (nodes * (startedFor + this.#cluster.now - this.#cutMs)) / 3_600_000,
+      nodeHours: (nodes * this.#exposedMs) / 3_600_000,
       cpuSeconds: (user + system) / 1e6,
       rssBytes: process.memoryUsage.rss(),
     }
   }
 
   #coldStart(nodes: number): void {
-    this.#startAll(nodes)
-    this.#record(
-      'cold start: sees all',
-      this.#until((index) => this.#sees(index, nodes), START_LIMIT_MS, 20),
-    )
+    this.#expose(() => {
+      this.#startAll(nodes)
+      const isWhole = (index: number): boolean => this.#sees(index, nodes)
+      this.#record('cold start: sees all', this.#until(isWhole, START_LIMIT_MS, 20))
+    })
+  }
+
+  /** Packets are lost from here to the end of it: each event finds a cluster that is quiet, and its views in order. */
+  #expose(during: () => void): void {
+    const cluster = this.#cluster
+    const startedAt = cluster.now
+    cluster.network.conditions.lossRate = this.#run.lossRate
+    during()
+    cluster.network.conditions.lossRate = 0
+    this.#exposedMs += cluster.now - startedAt
   }
 
   /**
@@ -158,10 +170,12 @@ class Growth {
 
   #quiet(): GrowthFigures['quiet'] {
     this.#rest()
+    const { nodes, verdicts } = this.#run
+    const ms = verdicts ? (nodes > LARGE_FROM ? QUIET_MS.large : QUIET_MS.usual) : QUIET_MS.storm
     const { packets, bytes } = this.#cluster.counts
-    this.#cluster.run(QUIET_MS)
+    this.#expose(() => this.#cluster.run(ms))
     const after = this.#cluster.counts
-    const nodeSeconds = (this.#run.nodes * QUIET_MS) / 1_000
+    const nodeSeconds = (nodes * ms) / 1_000
     return { packets: (after.packets - packets) / nodeSeconds, bytes: (after.bytes - bytes) / nodeSeconds }
   }
 
@@ -233,20 +247,16 @@ class Growth {
     const total = cluster.running().length
     const isLeft = new Set(left)
     this.#isCut = true
-    const cutAt = cluster.now
+    const exposedMs = this.#exposedMs
     const heal = cluster.partition(left)
     const own = (index: number): number => (isLeft.has(index) ? half : total - half)
-    this.#record(
-      'partition: other half dead',
-      this.#until((i) => cluster.node(i).liveCount <= own(i), NEWS_LIMIT_MS, 50),
-    )
+    const measure = (event: string, isSo: (index: number) => boolean): void =>
+      this.#expose(() => this.#record(event, this.#until(isSo, NEWS_LIMIT_MS, 50)))
+    measure('partition: other half dead', (index) => cluster.node(index).liveCount <= own(index))
     heal()
-    this.#record(
-      'heal: other half alive',
-      this.#until((i) => cluster.node(i).liveCount === total, NEWS_LIMIT_MS, 50),
-    )
+    measure('heal: other half alive', (index) => cluster.node(index).liveCount === total)
     this.#isCut = false
-    this.#cutMs += cluster.now - cutAt
+    this.#exposedMs = exposedMs
   }
 
   /** An event and who hears of it when: `hears` gives the observer of an observation that tells of it. */
@@ -266,9 +276,11 @@ class Growth {
       const observer = hears(seen)
       if (observer !== undefined && !at.has(observer)) at.set(observer, seen.at - actAt)
     })
-    act()
     const names = observers.map((index) => cluster.nameOf(index))
-    cluster.runUntil(() => names.every((name) => at.has(name)), NEWS_LIMIT_MS, 20)
+    this.#expose(() => {
+      act()
+      cluster.runUntil(() => names.every((name) => at.has(name)), NEWS_LIMIT_MS, 20)
+    })
     stop()
     this.#record(
       event,
@@ -300,7 +312,7 @@ class Growth {
         const { queued } = cluster.node(index).stats().swim
         return queued.rumours + queued.userMessages === 0
       })
-    cluster.runUntil(isAtRest, this.#run.lossRate === 0 ? REST_LIMIT_MS.calm : REST_LIMIT_MS.lossy, 200)
+    cluster.runUntil(isAtRest, REST_LIMIT_MS, 200)
   }
 
   #slowestDeathMs(): number {
@@ -310,7 +322,6 @@ class Growth {
 
   #record(event: string, times: Times): void {
     this.#spreads.push({ event, times })
-    console.log(event, Math.round(this.#cluster.now), (process.cpuUsage().user / 1e6).toFixed(1))
   }
 
   #watchDeaths(seen: Observation): void {

@@ -42,6 +42,7 @@ async function runCallsSuite(bench: Bench): Promise<void> {
   try {
     await runCalls(parts, calls, {
       step: bench.step,
+      attempt: bench.attempt,
       closed: (row, figures) => {
         closed.set(row, [...(closed.get(row) ?? []), figures])
         recordClosed(bench, row, figures)

@@ -49,12 +49,16 @@ async function runConvergence(bench: Bench): Promise<void> {
     const cluster = await coldStarts(parts, bench, sink)
     const wronged = new Set<string>()
     try {
-      for (const _ of repeats) await scenario.quietCost(cluster, sink)
-      for (const i of repeats) if (i === 0 || !bench.isLate()) await scenario.life(cluster, nodes, sink)
+      for (const _ of repeats) await bench.attempt('quiet', () => scenario.quietCost(cluster, sink))
+      for (const i of repeats) {
+        if (i > 0 && bench.isLate()) break
+        await bench.attempt('life of a newcomer', () => scenario.life(cluster, nodes, sink))
+      }
       for (const i of repeats.slice(0, quick ? 1 : undefined)) {
         if (i > 0 && bench.isLate()) break
-        wronged.add(await scenario.kill(cluster, random, sink))
-        wronged.add(await scenario.stopAndResume(cluster, random, sink))
+        const wrong = (name: string): void => void wronged.add(name)
+        await bench.attempt('kill', () => scenario.kill(cluster, random, sink, wrong))
+        await bench.attempt('SIGSTOP', () => scenario.stopAndResume(cluster, random, sink, wrong))
       }
       const value = scenario.falseDeaths(cluster.workers, wronged)
       bench.record({ table: 'False deaths', row: 'sightings', column: 'all', unit: '', better: 'lower', value })
@@ -88,7 +92,8 @@ async function partitions(parts: ClusterParts, bench: Bench, sink: scenario.Conv
   const missing = networkMissing()
   if (missing !== undefined) return bench.note(`\nPARTITION NOT MEASURED: ${missing}`)
   const { nodes, repeats } = bench.options
-  for (let i = 0; i < repeats && (i === 0 || !bench.isLate()); i++) await runPartition(parts, nodes, sink)
+  for (let i = 0; i < repeats && (i === 0 || !bench.isLate()); i++)
+    await bench.attempt('partition', () => runPartition(parts, nodes, sink))
 }
 
 function sinkOf(bench: Bench, spreads: Spreads): scenario.ConvergenceSink {

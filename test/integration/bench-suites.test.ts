@@ -45,6 +45,16 @@ it('a suite that fails is a miss, keeps what it had, and the next one runs', asy
   expect(result.complete).toBe(true)
 })
 
+it('a scenario that fails is a miss, and the rest of its suite goes on', async () => {
+  const some = suite('first', async ({ attempt, record }) => {
+    await attempt('kill', async () => Promise.reject(new Error('nobody died')))
+    await attempt('leave', async () => record({ ...CELL, value: 1 }))
+  })
+  const result = await runSuites([some], optionsOf(), new Owner(), new AbortController().signal)
+  expect(result).toMatchObject({ misses: ['first: kill failed: nobody died'], suites: [{ complete: true }] })
+  expect(result.figures).toHaveLength(1)
+})
+
 it('an interrupted run ends at once with what it had by then, and begins no other suite', async () => {
   const interruption = new AbortController()
   const endless = suite('first', async ({ record }) => {
