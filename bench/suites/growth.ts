@@ -19,6 +19,14 @@ const URGENCY = [0, 0.25, 0.4, 0.1]
 /** Beyond these a second seed of a size is not worth its time. */
 const REPEATED_UP_TO = 100
 
+const NOTES = [
+  '\nVirtual time, on the real machines; packets take 0.5 to 1.5 ms, and TCP repeats what is lost. Each event begins',
+  'when no gossip is queued; packets are lost from then until all know (120 s at most; "all" is left out when one',
+  'did not). Cold start and partition: up to 100 nodes. Larger clusters begin with all told of all, queues of 16.',
+  'No kills where loss makes all suspect all (300 nodes at 40 %, 1,000 from 25 %): a virtual second of that takes',
+  '15 s and more. False deaths: members called dead that lived and were reachable, each once a minute.',
+]
+
 export const growthSuite: Suite = {
   name: 'growth',
   about: 'simulated: the same events at 30 to 1,000 nodes, 0 to 40 % loss; false deaths',
@@ -96,19 +104,7 @@ async function runSizes(bench: Bench, runs: readonly GrowthRun[]): Promise<void>
   for (const { nodes, lossRate } of missing) bench.note(`\nNOT MEASURED: ${nodes} nodes at ${lossRate * 100} % loss`)
   for (const lossRate of LOSS_RATES) reportRate(bench, lossRate, found)
   drawFalseDeaths(bench, found)
-  bench.note(
-    '\nVirtual time, on the real machines; packets take 0.5 to 1.5 ms, and TCP repeats what is lost. Each event begins',
-  )
-  bench.note(
-    'when no gossip is queued; packets are lost from then until all know (120 s at most; "all" is left out when one',
-  )
-  bench.note(
-    'did not). Cold start and partition: up to 100 nodes. Larger clusters begin with all told of all, queues of 16.',
-  )
-  bench.note(
-    'No kills where loss makes all suspect all (300 nodes at 40 %, 1,000 from 25 %): a virtual second of that takes',
-  )
-  bench.note('15 s and more. False deaths: members called dead that lived and were reachable, each once a minute.')
+  for (const line of NOTES) bench.note(line)
 }
 
 /** Further seeds, and large clusters: they are begun only while there is time. */
