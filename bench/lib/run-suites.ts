@@ -68,7 +68,7 @@ export async function runSuites(
     format: RESULT_FORMAT,
     version: RESULT_VERSION,
     environment,
-    options: { ...options },
+    options: Object.assign({}, options, ...suites.map((suite) => suite.options ?? {})),
     seconds: (performance.now() - startedAt) / 1_000,
     complete: !interrupted.aborted,
     suites: reports,

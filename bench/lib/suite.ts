@@ -11,6 +11,8 @@ export interface Suite {
   /** Steps that it reports, and seconds that it takes on two idle cores. */
   readonly plan: (options: BenchOptions) => { readonly steps: number; readonly seconds: number }
   readonly run: (bench: Bench) => Promise<void>
+  /** Of its own command line, for the result. */
+  readonly options?: Readonly<Record<string, unknown>>
   /** Its notes hold tables of their own, which are shown in place of those of its figures. */
   readonly ownTables?: boolean
 }

@@ -50,6 +50,7 @@ export function peersSuite(args: readonly string[]): Suite | undefined {
     about: 'beside others',
     plan: () => ({ steps: stepsOf(options), seconds: share * (quick ? 180 : 720) }),
     run: (bench) => runPeers(options, bench),
+    options: { peers: options },
     ownTables: true,
   }
 }

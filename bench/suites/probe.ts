@@ -27,6 +27,7 @@ export function probeSuite(options: ProbeOptions): Suite {
     name: 'cluster',
     about: 'a running cluster from outside',
     plan: () => ({ steps: 1 + 3 * options.repeats, seconds: 10 }),
+    options: { cluster: options },
     run: (bench) => probe(options, bench),
   }
 }
