@@ -39,10 +39,11 @@ export class Spreads {
     } else if (missing > 0) this.#bench.miss(`${row}: ${missing} of ${times.length} did not see it in time`)
     this.#pooled.set(row, [...(this.#pooled.get(row) ?? []), ...seen])
     this.#unseen.set(row, (this.#unseen.get(row) ?? 0) + missing)
+    // Who never knew stands at the end of the order, so that the median is that of all observers.
+    const sorted = [...seen, ...Array.from({ length: missing }, () => Number.POSITIVE_INFINITY)]
     for (const [column, q] of COLUMNS) {
-      const rank = Math.max(1, Math.ceil(q * times.length))
-      if (rank > seen.length) continue
-      const value = q === 0.5 ? quantile(seen, q) : (seen[rank - 1] as number)
+      const value = q === 0 ? sorted[0] : quantile(sorted, q)
+      if (value === undefined || !Number.isFinite(value)) continue
       this.#bench.record({ table: this.#table, row, column, unit: 'ms', better: 'lower', value })
     }
   }
