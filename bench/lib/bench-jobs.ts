@@ -5,7 +5,7 @@ import type { Bench } from './suite.js'
 
 export interface JobOptions {
   readonly processes: number
-  /** Jobs that are not begun once the suite has used up its time. Default none. */
+  /** Jobs that are not begun, or given up, once the suite has used up its time. Default none. */
   readonly isSpare?: (job: Job) => boolean
 }
 
@@ -24,6 +24,7 @@ export async function runBenchJobs(
       bench.step(describeJob(job))
       return true
     },
+    isOverdue: (job) => isSpare(job) && bench.isLate(),
     onFailure: (job, reason) => bench.miss(`${describeJob(job)}: ${reason}`),
   })
 }

@@ -16,6 +16,8 @@ export interface BenchOptions {
   readonly repeats: number
   /** Microseconds that every handler burns: a slowed build, to see that a comparison notices. */
   readonly handicapUs: number
+  /** Nothing is left out for want of time. */
+  readonly patient: boolean
   /** Of the Lifeguard experiments. */
   readonly grid: GridName
   readonly jobs: number
@@ -46,6 +48,7 @@ export const OPTIONS_HELP: string = `  --quick            few repeats, small clu
   --profile P        lan, wan or local (default lan)
   --seed N           of simulations (default 1)
   --repeats N        of each scenario, as long as its suite has the time (default 5; --quick 2)
+  --patient          leave nothing out for want of time: all repeats, all simulations
   --json             print the result, or the comparison, as JSON and nothing else
   --handicap-us N    every handler burns N us: a slowed build, to see that --compare notices
   --sub 24|96|full   lifeguard: a larger part of the paper's grid than the default
@@ -81,6 +84,7 @@ export function parseCommandLine(
       cluster: { type: 'string' },
       quick: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      patient: { type: 'boolean', default: false },
       compare: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -109,6 +113,7 @@ export function parseCommandLine(
     seed: integer('seed', values.seed, 1, 0),
     repeats,
     handicapUs: integer('handicap-us', values['handicap-us'], 0, 0),
+    patient: values.patient,
     grid: checkGrid(values.sub),
     jobs: integer('jobs', values.jobs, availableParallelism()),
   }

@@ -15,10 +15,14 @@ export interface PoolOptions {
   /** False: it is not begun, and has no answer. */
   readonly onStart: (job: Job) => boolean
   readonly onFailure: (job: Job, reason: string) => void
+  /** True: it has taken too long and is given up without an answer. */
+  readonly isOverdue: (job: Job) => boolean
 }
 
 /** A thousand simulated nodes need more than the default heap; what is too much is told beforehand. */
 const HEAP_MIB = Math.floor((0.9 * totalmem()) / 2 ** 20)
+
+const OVERDUE_LOOK_MS = 1_000
 
 /** Answers in the order of the jobs; none for those that failed. */
 export async function runJobs(jobs: readonly Job[], options: PoolOptions): Promise<(Answer | undefined)[]> {
@@ -31,10 +35,7 @@ export async function runJobs(jobs: readonly Job[], options: PoolOptions): Promi
         const [index, job] = next
         if (!options.onStart(job)) continue
         if (worker?.connected !== true) worker = startWorker(options)
-        answers[index] = await ask(worker, job).catch((error: Error) => {
-          options.onFailure(job, error.message)
-          return undefined
-        })
+        answers[index] = await askPatiently(worker, job, options)
       }
     } finally {
       worker?.kill()
@@ -42,6 +43,22 @@ export async function runJobs(jobs: readonly Job[], options: PoolOptions): Promi
   }
   await Promise.all(Array.from({ length: Math.min(options.processes, jobs.length) }, lane))
   return answers
+}
+
+async function askPatiently(worker: ChildProcess, job: Job, options: PoolOptions): Promise<Answer | undefined> {
+  let givenUp = false
+  const watch = setInterval(() => {
+    givenUp ||= options.isOverdue(job)
+    if (givenUp) worker.kill('SIGKILL')
+  }, OVERDUE_LOOK_MS)
+  try {
+    return await ask(worker, job)
+  } catch (error) {
+    if (!givenUp) options.onFailure(job, error instanceof Error ? error.message : String(error))
+    return undefined
+  } finally {
+    clearInterval(watch)
+  }
 }
 
 function startWorker({ file, owner }: PoolOptions): ChildProcess {

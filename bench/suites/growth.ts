@@ -14,8 +14,6 @@ const LOSS_RATES = [0, 0.1, 0.25, 0.4]
 const FAILED_PROBES: Readonly<Record<number, number>> = { 0: 0, 0.1: 0.0015, 0.25: 0.06, 0.4: 0.25 }
 /** Each failed probe is told to all by all and refuted likewise: beyond this a virtual second takes many real ones. */
 const STORM = 6_000
-/** The ends first: should the time not be enough for all, what lies between is missing. */
-const URGENCY = [0, 0.25, 0.4, 0.1]
 /** Beyond these a second seed of a size is not worth its time. */
 const REPEATED_UP_TO = 100
 
@@ -72,12 +70,14 @@ function growthRuns({ quick, seed, repeats }: BenchOptions): GrowthRun[] {
   }
   // The longest first, so that the cores end together.
   const sizes = quick ? [100, 30] : [1_000, 300, 100, 30]
-  const rates = quick ? [0, 0.25] : URGENCY
+  const rates = quick ? [0, 0.25] : LOSS_RATES
   const first = sizes.flatMap((nodes) => rates.map((lossRate) => run(nodes, lossRate, 0)))
   const more = Array.from({ length: quick ? 0 : repeats - 1 }, (_, i) => i + 1).flatMap((i) =>
     sizes.filter((nodes) => nodes <= REPEATED_UP_TO).flatMap((nodes) => rates.map((rate) => run(nodes, rate, i))),
   )
-  return [...first, ...more]
+  // A thousand nodes in a storm come last: what the time is not enough for is given up.
+  const isLast = ({ nodes, verdicts }: GrowthRun): boolean => nodes === 1_000 && !verdicts
+  return [...first.filter((one) => !isLast(one)), ...more, ...first.filter(isLast)]
 }
 
 function partsOf(nodes: number, lossRate: number): Pick<GrowthRun, 'verdicts' | 'halves' | 'coldStart'> {
@@ -101,13 +101,14 @@ async function runSizes(bench: Bench, runs: readonly GrowthRun[]): Promise<void>
   const answers = await runBenchJobs(bench, jobs, { processes, isSpare })
   const found = answersOf(jobs, answers, 'growth').map(({ job, answer }) => ({ run: job.run, figures: answer.figures }))
   const missing = runs.filter((run, i) => answers[i] === undefined && run.seed === bench.options.seed)
-  for (const { nodes, lossRate } of missing) bench.note(`\nNOT MEASURED: ${nodes} nodes at ${lossRate * 100} % loss`)
+  for (const { nodes, lossRate } of missing)
+    bench.note(`\nNOT MEASURED for want of time (see --patient): ${nodes} nodes at ${lossRate * 100} % loss`)
   for (const lossRate of LOSS_RATES) reportRate(bench, lossRate, found)
   drawFalseDeaths(bench, found)
   for (const line of NOTES) bench.note(line)
 }
 
-/** Further seeds, and large clusters: they are begun only while there is time. */
+/** Further seeds, and large clusters: they run only while there is time. */
 function isSpareRun({ nodes, seed }: GrowthRun, options: BenchOptions): boolean {
   return seed !== options.seed || nodes === 1_000
 }
