@@ -63,7 +63,7 @@ const GRIDS: Readonly<Record<GridName, Grid>> = {
 
 export const lifeguardSuite: Suite = {
   name: 'lifeguard',
-  about: "the Lifeguard paper's experiments, simulated: a small part of its grid, more by --sub",
+  about: "the Lifeguard paper's experiments, simulated: a part of its grid, more by --sub and --full",
   plan: ({ grid, jobs }) => {
     const steps = jobsOf(GRIDS[grid]).length
     return { steps, seconds: (steps * SECONDS_A_RUN) / Math.min(jobs, steps) }
