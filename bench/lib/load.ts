@@ -30,7 +30,8 @@ export async function runClosed(node: ShoalNode, load: ClosedLoad): Promise<Late
   const loop = async (): Promise<void> => {
     for (;;) {
       const startedAt = performance.now()
-      if (startedAt >= endAt) return
+      // On a busy machine one call may outlast the window: at least one is measured all the same.
+      if (startedAt >= endAt && count + errors > 0) return
       try {
         const moved = await once()
         if (startedAt < measureAt) continue

@@ -44,6 +44,13 @@ it('a closed loop has the same stall in one call, which is why its tail is not t
   expect(at(99, figures)).toBeLessThan(50_000)
 })
 
+it('a closed loop measures one call even when its time is up before the first one begins', async () => {
+  const load = { service: 's', what: { kind: 'small' }, inFlight: 1, durationMs: 20, warmupMs: 20 } as const
+  const figures = await runClosed(answering(stallOnce()), load)
+  expect(figures.count).toBe(1)
+  expect(figures.seconds).toBeGreaterThan(STALL_MS / 1_000 - 0.021)
+})
+
 it('puts failed calls into the window in which they were due, and counts them', async () => {
   let calls = 0
   const failing = answering(() => {

@@ -70,7 +70,7 @@ it('a slowed build shows up as a regression of remote calls, and the same build 
     ['slow.json', ['--handicap-us', '1000']],
   ]
   for (const [name, more] of files) {
-    const { stdout } = await bench('calls', '--quick', '--repeats', '5', '--json', ...more)
+    const { stdout } = await bench('calls', '--quick', '--repeats', '5', '--patient', '--json', ...more)
     await writeFile(join(folder, name), stdout)
   }
   const compared = async (other: string): Promise<{ code: number; regressions: string[] }> => {
