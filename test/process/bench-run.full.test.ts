@@ -1,25 +1,17 @@
-/** The bench's command itself: what an interruption leaves, what a slowed build looks like, a cluster seen from outside. */
+/** The bench's command itself: what an interruption leaves, and a cluster seen from outside. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { Comparison } from '../../bench/report/compare.js'
+import { expect, it } from 'vitest'
 import { type Result, tablesOf } from '../../bench/report/result.js'
 import { createNode } from '../../src/index.js'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const RUN = ['--import', 'tsx', 'bench/run.ts']
-let folder = ''
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'shoal-bench-test-'))
-})
-afterAll(() => rm(folder, { recursive: true, force: true }))
-
 interface Ran {
   readonly code: number
   readonly stdout: string
@@ -61,30 +53,6 @@ it('interrupted, it leaves no process and no folder, keeps what it had and says 
   expect(result.figures.length).toBeGreaterThan(0)
   expect(await processesNaming(own)).toEqual([])
   expect((await readdir(tmpdir())).filter((name) => name.startsWith(own))).toEqual([])
-})
-
-it('a slowed build shows up as a regression of remote calls, and the same build as none that matters', async () => {
-  const files: [string, string[]][] = [
-    ['one.json', []],
-    ['same.json', []],
-    ['slow.json', ['--handicap-us', '1000']],
-  ]
-  for (const [name, more] of files) {
-    const { stdout } = await bench('calls', '--quick', '--repeats', '5', '--patient', '--json', ...more)
-    await writeFile(join(folder, name), stdout)
-  }
-  const compared = async (other: string): Promise<{ code: number; regressions: string[] }> => {
-    const paths = ['one.json', other].map((name) => join(folder, name))
-    const { code, stdout } = await bench('--compare', ...paths, '--margin', '50', '--json')
-    const { comparisons } = JSON.parse(stdout) as { comparisons: Comparison[] }
-    return { code, regressions: comparisons.filter(({ verdict }) => verdict === 'regression').map(({ id }) => id) }
-  }
-  const slow = await compared('slow.json')
-  expect(slow.code).toBe(1)
-  expect(slow.regressions.filter((id) => /one call at a time \/ (local|remote) \/ p50/.test(id))).toHaveLength(2)
-  // The margin is wide because whoever runs the tests may use the machine meanwhile; medians of lone calls bear it.
-  const same = await compared('same.json')
-  expect(same.regressions.filter((id) => id.endsWith('p50'))).toEqual([])
 })
 
 it('a running cluster is measured from outside, with its keys, without running any of its methods', async () => {
