@@ -1,6 +1,7 @@
 /** Records between real nodes: large metas over real sockets, and the option that rechecks. */
 import { afterEach, describe, expect, it } from 'vitest'
 import { isShoalError, type RegistryEvent } from '../../src/index.js'
+import { createTestNetwork } from '../../src/testing/index.js'
 import { rejection, TestNodes } from '../support/test-nodes.js'
 import { until } from '../support/until.js'
 
@@ -58,6 +59,23 @@ describe('recheckInterval', () => {
     await until('each has compared, and found the same', () => agrees(a) && agrees(b))
     for (const node of [a, b])
       expect(node.inspect().registry.drops).toMatchObject({ malformed: 0, misplaced: 0, unwanted: 0 })
+  })
+
+  it('is 10 s at most when nothing is said', async () => {
+    const net = createTestNetwork()
+    try {
+      const a = await net.node({ name: 'a' })
+      await net.node({ name: 'b' })
+      const counts = [0]
+      for (let period = 0; period < 6; period++) {
+        await net.advance(10_000)
+        counts.push(a.inspect().registry.rechecks.same)
+      }
+      for (const [i, count] of counts.slice(1).entries()) expect(count).toBeGreaterThan(counts[i] as number)
+      expect(counts.at(-1)).toBeLessThanOrEqual(2 * 7) // its own, of 8 s at least, and those of the other one
+    } finally {
+      await net.close()
+    }
   })
 
   it('is 0 or 100 ms to an hour', async () => {

@@ -1,48 +1,37 @@
 /** A process that is killed while it writes leaves a whole snapshot behind, one of those it wrote. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { build } from 'tsup'
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { parseSnapshot } from '../../src/membership/snapshot.js'
 import { seededRandom } from '../../src/random.js'
+import { type Bundle, bundle } from '../support/bundle.js'
 import { numberOf } from '../support/numbered-snapshot.js'
 import { pause } from '../support/until.js'
 
 const KILLS = 60
 const LIFE_MAX_MS = 40
 
-let folder: string
+let writer: Bundle
 let running: ChildProcess | undefined
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'shoal-kill-'))
-  await build({
-    config: false,
-    entry: { writer: resolve(import.meta.dirname, '../support/snapshot-writer.ts') },
-    outDir: folder,
-    format: ['esm'],
-    outExtension: () => ({ js: '.mjs' }),
-    target: 'node20',
-    silent: true,
-    clean: false,
-  })
+  writer = await bundle('test/support/snapshot-writer.ts')
 }, 60_000)
 
 afterAll(async () => {
   running?.kill('SIGKILL')
-  await rm(folder, { recursive: true, force: true })
+  await rm(writer.folder, { recursive: true, force: true })
 })
 
 it(`killed ${KILLS} times at random moments of a write loop, the file always is one of the written states`, async () => {
-  const path = join(folder, 'members.json')
+  const path = join(writer.folder, 'members.json')
   const random = seededRandom(7)
   const left: number[] = []
   for (let life = 0; life < KILLS; life++) {
     const first = life * 100_000
-    running = spawn(process.execPath, [join(folder, 'writer.mjs'), path, `${first}`], {
+    running = spawn(process.execPath, [writer.file, path, `${first}`], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const exited = once(running, 'exit')

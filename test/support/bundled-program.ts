@@ -1,10 +1,8 @@
 /** A program of these tests in processes of its own: bundled once, so that each starts in the time that Node needs. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { build } from 'tsup'
+import { rm } from 'node:fs/promises'
+import { type Bundle, bundle } from './bundle.js'
 
 /** An order by its name, and what the program answers to it. */
 export interface ProgramAnswer {
@@ -46,39 +44,26 @@ export class ProgramProcess {
 }
 
 export class BundledProgram {
-  readonly #folder: string
+  readonly #bundle: Bundle
   readonly #running: ProgramProcess[] = []
 
-  private constructor(folder: string) {
-    this.#folder = folder
+  private constructor(made: Bundle) {
+    this.#bundle = made
   }
 
-  /** `file` below the root of the project. */
-  static async make(file: string): Promise<BundledProgram> {
-    const folder = await mkdtemp(join(tmpdir(), 'shoal-program-'))
-    const root = resolve(import.meta.dirname, '../..')
-    await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
-    await build({
-      config: false,
-      entry: { program: join(root, file) },
-      outDir: folder,
-      format: ['esm'],
-      outExtension: () => ({ js: '.mjs' }),
-      target: 'node20',
-      silent: true,
-      clean: false,
-    })
-    return new BundledProgram(folder)
+  /** `source` below the root of the project. */
+  static async make(source: string): Promise<BundledProgram> {
+    return new BundledProgram(await bundle(source))
   }
 
   start(...args: readonly string[]): ProgramProcess {
-    const started = new ProgramProcess(join(this.#folder, 'program.mjs'), args)
+    const started = new ProgramProcess(this.#bundle.file, args)
     this.#running.push(started)
     return started
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.#running.splice(0).map((each) => each.kill()))
-    await rm(this.#folder, { recursive: true, force: true })
+    await rm(this.#bundle.folder, { recursive: true, force: true })
   }
 }

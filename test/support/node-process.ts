@@ -4,11 +4,9 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { build } from 'tsup'
+import { rm } from 'node:fs/promises'
 import type { NodeOptions } from '../../src/index.js'
+import { type Bundle, bundle } from './bundle.js'
 import type { Answer, Order, OrderName, Orders, View } from './node-protocol.js'
 import { until } from './until.js'
 
@@ -99,30 +97,17 @@ export class NodeProcess {
 
 /** The processes of one test file. */
 export class NodeProcesses {
-  readonly #folder: string
+  readonly #bundle: Bundle
   readonly #all = new Set<NodeProcess>()
   readonly #cluster = `test-${process.pid}`
 
-  private constructor(folder: string) {
-    this.#folder = folder
+  private constructor(made: Bundle) {
+    this.#bundle = made
   }
 
   /** Bundles the worker, so that a process starts in the time that Node needs and no more. */
   static async prepare(): Promise<NodeProcesses> {
-    const folder = await mkdtemp(join(tmpdir(), 'shoal-process-'))
-    const root = resolve(import.meta.dirname, '../..')
-    await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
-    await build({
-      config: false,
-      entry: { worker: join(root, 'test/support/node-worker.ts') },
-      outDir: folder,
-      format: ['esm'],
-      outExtension: () => ({ js: '.mjs' }),
-      target: 'node20',
-      silent: true,
-      clean: false,
-    })
-    return new NodeProcesses(folder)
+    return new NodeProcesses(await bundle('test/support/node-worker.ts'))
   }
 
   /** Forks a process and starts its node on loopback, on a free port unless `options.bind` says otherwise; `enter` as for the process. */
@@ -131,7 +116,7 @@ export class NodeProcesses {
     options: NodeOptions = {},
     enter: readonly string[] = [],
   ): Promise<{ process: NodeProcess; address: string; rpcAddress: string }> {
-    const process = new NodeProcess(join(this.#folder, 'worker.mjs'), name, enter)
+    const process = new NodeProcess(this.#bundle.file, name, enter)
     this.#all.add(process)
     const started = await process.order('start', { cluster: this.#cluster, name, bind: '127.0.0.1:0', ...options })
     return { process, ...started }
@@ -139,7 +124,7 @@ export class NodeProcesses {
 
   /** Goes with the processes; also for files of theirs. */
   get folder(): string {
-    return this.#folder
+    return this.#bundle.folder
   }
 
   /** Of the nodes, unless a test gives them another. */
@@ -169,6 +154,6 @@ export class NodeProcesses {
   async stop(): Promise<void> {
     await Promise.all([...this.#all].map((process) => process.kill()))
     this.#all.clear()
-    await rm(this.#folder, { recursive: true, force: true })
+    await rm(this.#bundle.folder, { recursive: true, force: true })
   }
 }
