@@ -9,6 +9,7 @@ import type { Link, LinkError, LinkHandler } from './link.js'
 import { LinkWriter } from './link-writer.js'
 import { Outbox } from './outbox.js'
 import { ServeSession, type ServeSessionOptions } from './serve-session.js'
+import type { TurnShare, TurnShares } from './turn-share.js'
 
 export interface AcceptedOptions {
   readonly open: (handler: LinkHandler) => Link
@@ -16,9 +17,12 @@ export interface AcceptedOptions {
   readonly limits: RpcLimits
   readonly session: Omit<
     ServeSessionOptions,
-    'outbox' | 'frameBytesMax' | 'callsMax' | 'streamsMax' | 'callerAddress' | 'onWritten' | 'onRefused'
+    | ('outbox' | 'frameBytesMax' | 'callsMax' | 'streamsMax' | 'callerAddress')
+    | ('onWritten' | 'onRefused' | 'share' | 'isBehind')
   >
   readonly onRefused: (refusal: Refusal, address: string) => void
+  /** Of all connections of the node. */
+  readonly shares: TurnShares
   readonly now: () => number
   /** The same without the stalls of this process: what the other side is judged by. */
   readonly steadyNow: () => number
@@ -41,6 +45,8 @@ export interface AcceptedStats {
 
 /** How far past `unsentBytesMax` the replies of running calls may go before the caller is given up. */
 const UNSENT_FACTOR_MAX = 2
+/** Replies that a caller has not read, besides long ones that leave in pieces: above it no request is served. */
+const UNREAD_BYTES_MAX = 1_048_576
 
 export class Accepted implements LinkHandler {
   readonly #options: AcceptedOptions
@@ -51,7 +57,12 @@ export class Accepted implements LinkHandler {
   readonly #helloDeadlineAt: number
   /** Set once the session is over; when the other side does not close by then, we do. */
   #cutAt: number | undefined
-  #paused = false
+  readonly #share: TurnShare
+  /** What came and waits for a later turn; the link is not read meanwhile. */
+  #rest: Uint8Array | undefined
+  #isGoingOn = false
+  /** The caller leaves too much unread. */
+  #isBehind = false
   /** Waits for the caller to read it, as it was told. */
   #unsentBytes = 0
   #closed = false
@@ -61,6 +72,7 @@ export class Accepted implements LinkHandler {
     const { limits } = options
     const steadyAt = options.steadyNow()
     this.#options = options
+    this.#share = options.shares.open()
     this.#helloDeadlineAt = steadyAt + limits.helloMs
     this.#link = options.open(this)
     this.#writer = new LinkWriter(
@@ -86,6 +98,8 @@ export class Accepted implements LinkHandler {
       callerAddress: this.#link.remoteAddress(),
       onWritten: () => this.#wrote(),
       onRefused: (refusal) => options.onRefused(refusal, this.#link.remoteAddress()),
+      share: this.#share,
+      isBehind: () => this.#isBehind,
     })
   }
 
@@ -153,15 +167,42 @@ export class Accepted implements LinkHandler {
 
   handleBytes(chunk: Uint8Array, length: number): void {
     if (this.#closed || this.#cutAt !== undefined) return
-    const { now } = this.#options
-    this.#session.handleBytes(chunk, length, now())
+    const now = this.#options.now()
+    this.#options.shares.begin(now)
+    this.#read(chunk, length, now, false)
+  }
+
+  #read(chunk: Uint8Array, length: number, now: number, isOwn: boolean): void {
+    const end = this.#session.handleBytes(chunk, length, now)
+    if (end < length) this.#keepRest(isOwn ? chunk.subarray(end) : chunk.slice(end, length))
     if (this.#session.state === 'failed') this.#link.destroy()
     else if (this.#session.state === 'refused') {
       this.flush()
-      this.#cutAt = now() + CLOSE_MS
+      this.#cutAt = now + CLOSE_MS
       this.#link.end()
     }
     if (this.#isWaiting()) this.#options.onBusy()
+  }
+
+  #keepRest(rest: Uint8Array): void {
+    this.#rest = rest
+    this.#link.pauseReading()
+    if (!this.#isBehind) this.#goOnLater()
+  }
+
+  #goOnLater(): void {
+    if (this.#isGoingOn) return
+    this.#isGoingOn = true
+    this.#share.later(this.#goOn)
+  }
+
+  readonly #goOn = (): void => {
+    this.#isGoingOn = false
+    const rest = this.#rest
+    if (rest === undefined || this.#isBehind || this.#closed || this.#cutAt !== undefined) return
+    this.#rest = undefined
+    this.#read(rest, rest.length, this.#options.now(), true)
+    if (this.#rest === undefined && !this.#isBehind) this.#link.resumeReading()
   }
 
   handleDrain(): void {
@@ -192,12 +233,16 @@ export class Accepted implements LinkHandler {
     this.#noteUnsent(unsent)
     if (this.#isCut) return
     const { unsentBytesMax } = this.#options.limits
-    if (unsent > unsentBytesMax * UNSENT_FACTOR_MAX) this.#cut('unsent-replies')
-    else if (unsent > unsentBytesMax !== this.#paused) {
-      this.#paused = !this.#paused
-      if (this.#paused) this.#link.pauseReading()
-      else this.#link.resumeReading()
+    if (unsent > unsentBytesMax * UNSENT_FACTOR_MAX) {
+      this.#cut('unsent-replies')
+      return
     }
+    const isBehind = unsent > unsentBytesMax || this.#link.unsentBytes() > UNREAD_BYTES_MAX
+    if (isBehind === this.#isBehind) return
+    this.#isBehind = isBehind
+    if (isBehind) this.#link.pauseReading()
+    else if (this.#rest !== undefined) this.#goOnLater()
+    else this.#link.resumeReading()
   }
 
   #noteUnsent(unsent: number): void {

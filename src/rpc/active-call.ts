@@ -6,6 +6,7 @@ import { RpcError, unreachable } from '../errors.js'
 import type { CancelReason, IncomingCall, ItemSink } from './call.js'
 import type { CallerIdentity } from './caller-identity.js'
 import { remainingMs } from './deadline.js'
+import { withoutStack } from './error-values.js'
 
 /** What a handler can ask about the call that it serves. */
 export interface CallContext {
@@ -76,7 +77,7 @@ export class ActiveCall implements MiddlewareContext {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      if (this.#cancelled !== undefined) this.#controller.abort(this.#reason(this.#cancelled))
+      if (this.#cancelled !== undefined) this.#controller.abort(this.#reasonOf(this.#cancelled))
     }
     return this.#controller.signal
   }
@@ -94,7 +95,7 @@ export class ActiveCall implements MiddlewareContext {
   cancel(reason: CancelReason): void {
     if (this.#cancelled !== undefined || this.#finished) return
     this.#cancelled = reason
-    this.#controller?.abort(this.#reason(reason))
+    this.#controller?.abort(this.#reasonOf(reason))
     this.onCancelled?.()
   }
 
@@ -109,6 +110,11 @@ export class ActiveCall implements MiddlewareContext {
 
   isFinished(): boolean {
     return this.#finished
+  }
+
+  /** Many calls may end at once, with their caller: a stack, which would show nothing of theirs, is most of the cost. */
+  #reasonOf(reason: CancelReason): RpcError {
+    return withoutStack(() => this.#reason(reason))
   }
 
   #reason(reason: CancelReason): RpcError {

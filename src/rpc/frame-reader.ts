@@ -11,6 +11,8 @@ import { HEAD_BYTES, LENGTH_BYTES, PREAMBLE_BYTES, readU32 } from './frame.js'
 export interface FrameSink {
   /** `false` stops the reader for good: what follows in the stream is ignored. */
   handleFrame(kind: number, id: number, body: Span): boolean
+  /** Asked between frames: true leaves what follows in the chunk for another time. */
+  givesWay?(): boolean
 }
 
 /** A part of a buffer, without the cost of a view. One object is used for all frames of a reader. */
@@ -42,6 +44,8 @@ export class FrameReader {
   #isRefused = false
   /** Of the budget, for `#partial`. */
   #taken = 0
+  /** How much of the last chunk was read: less than there was when the sink gave way. */
+  readBytes = 0
 
   constructor(sink: FrameSink, frameBytesMax: number, budget?: ByteBudget) {
     this.#sink = sink
@@ -59,9 +63,10 @@ export class FrameReader {
     return this.#have
   }
 
-  /** Hands every frame that is whole by now to the sink. After a fault the stream makes no sense any more. */
+  /** Hands the frames that are whole by now to the sink, until it gives way. After a fault the stream makes no sense any more. */
   push(chunk: Uint8Array, length: number): FrameFault | undefined {
     let at = 0
+    this.readBytes = length
     if (this.#have > 0 && !this.#stopped) {
       at = this.#resume(chunk, length)
       if (at < 0) return this.#fault(readU32(this.#partial, 0))
@@ -74,6 +79,10 @@ export class FrameReader {
       if (end > length) break
       this.#deliver(chunk, at, end)
       at = end
+      if (at < length && !this.#stopped && this.#sink.givesWay?.() === true) {
+        this.readBytes = at
+        return undefined
+      }
     }
     if (!this.#stopped && at < length) this.#hold(chunk, at, length)
     return this.#isRefused ? this.#refuse() : undefined

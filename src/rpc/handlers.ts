@@ -8,6 +8,7 @@ import { ActiveCall } from './active-call.js'
 import { Authorization, type Denial } from './authorization.js'
 import type { CancelReason, Dispatcher, IncomingCall, ItemSink, Outcome } from './call.js'
 import { CallableMethods } from './callable-methods.js'
+import { withoutStack } from './error-values.js'
 import type { Admission, HandlersOptions, HandlersStats, Provided } from './handlers-options.js'
 import { Load } from './load.js'
 import { type AnyFunction, tryMethod } from './method-lookup.js'
@@ -325,7 +326,9 @@ export class Handlers implements Dispatcher {
     const { node, exposeStacks, onCastFailed } = this.#options
     const remote: RemoteFailure = remoteFailure(thrown, exposeStacks === true)
     const message = `${call.service}.${call.method} on '${node}' failed: ${remote.message}`
-    const error = new RpcError('REMOTE', message, { executed: 'yes', node, remote })
+    const make = (): RpcError => new RpcError('REMOTE', message, { executed: 'yes', node, remote })
+    // Of a call that was given up nobody reads it.
+    const error = active.isCancelled() ? withoutStack(make) : make()
     if (call.cast) onCastFailed?.(error)
     return { ok: false, error }
   }

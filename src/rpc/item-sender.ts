@@ -1,6 +1,6 @@
 /**
- * The writing end of a stream on a connection: items become frames while there is credit for them and the connection has
- * room. Whoever produces them asks first; what cannot travel is refused with an error that ends the stream.
+ * The writing end of a stream on a connection: items become frames while there is credit for them, the connection has
+ * room, and its share of the turn is not used up. Whoever produces them asks first; what cannot travel is refused with an error that ends the stream.
  */
 import { RpcError } from '../errors.js'
 import type { ItemSink } from './call.js'
@@ -9,6 +9,7 @@ import { FrameKind } from './frame.js'
 import { messageOf } from './names.js'
 import { announcedLength, type Outbox } from './outbox.js'
 import type { PayloadCodec } from './payload-codec.js'
+import type { TurnShare } from './turn-share.js'
 import { ValueError } from './values.js'
 
 /** More than this at once is no credit but nonsense. */
@@ -22,6 +23,7 @@ export interface ItemSenderOptions {
   /** The longest message that the other side reads. */
   readonly frameBytesMax: number
   readonly onWritten: () => void
+  readonly share: TurnShare
 }
 
 export class ItemSender implements ItemSink {
@@ -50,12 +52,15 @@ export class ItemSender implements ItemSink {
 
   ready(): Promise<void> | undefined {
     if (this.#isClosed) return undefined
-    const { outbox } = this.#options
+    const { outbox, share } = this.#options
     const hasCredit = this.#items > 0 && this.#bytes > 0
-    if (hasCredit && outbox.hasItemRoom()) return undefined
+    const hasRoom = outbox.hasItemRoom()
+    if (hasCredit && hasRoom && !share.isOver()) return undefined
     return new Promise((resolve) => {
       this.#wake = resolve
-      if (hasCredit) outbox.whenItemRoom(resolve)
+      if (!hasCredit) return
+      if (hasRoom) share.later(resolve)
+      else outbox.whenItemRoom(resolve)
     })
   }
 

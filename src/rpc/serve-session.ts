@@ -7,7 +7,7 @@
  */
 import { RpcError } from '../errors.js'
 import { ByteBudget } from './byte-budget.js'
-import type { CancelReason, Dispatcher, IncomingCall, Outcome } from './call.js'
+import type { Dispatcher, IncomingCall, Outcome } from './call.js'
 import { type CallerIdentity, type ConnectionProof, NOTHING_PROVEN, type Refusal } from './caller-identity.js'
 import type { Counters } from './counters.js'
 import { TIMEOUT_MS_MAX } from './deadline.js'
@@ -30,7 +30,9 @@ import type { PayloadCodec } from './payload-codec.js'
 import { isLaterId } from './pending-calls.js'
 import { Reassembly } from './reassembly.js'
 import { ReplyWriter } from './reply-writer.js'
+import { type RunningCall, RunningCalls } from './running-calls.js'
 import { ServeStreams } from './serve-streams.js'
+import { type TurnShare, WHOLE_TURN } from './turn-share.js'
 
 export interface ServeSessionOptions {
   readonly outbox: Outbox
@@ -52,6 +54,10 @@ export interface ServeSessionOptions {
   readonly budget?: ByteBudget | undefined
   /** The caller is turned away, for a reason other than what its connection proved; that is counted. */
   readonly onRefused?: ((refusal: Refusal) => void) | undefined
+  /** Of the turns of the event loop. Default all. */
+  readonly share?: TurnShare | undefined
+  /** Whether the caller has so much to read that it should ask for no more. Default never. */
+  readonly isBehind?: (() => boolean) | undefined
 }
 
 /**
@@ -61,22 +67,13 @@ export interface ServeSessionOptions {
  */
 export type ServeSessionState = 'hello' | 'serving' | 'leaving' | 'refused' | 'failed'
 
-/** A call that did not settle at once. */
-interface RunningCall {
-  readonly id: number
-  readonly deadlineAt: number
-  readonly cast: boolean
-  /** Nothing is answered any more. */
-  abandoned: boolean
-  cancel: ((reason: CancelReason) => void) | undefined
-}
-
 export class ServeSession implements FrameSink {
   readonly #options: ServeSessionOptions
   readonly #outbox: Outbox
   readonly #reader: FrameReader
   readonly #methods = new IncomingMethods()
-  readonly #running = new Map<number, RunningCall>()
+  readonly #running: RunningCalls
+  readonly #share: TurnShare
   readonly #replies: ReplyWriter
   readonly #reassembly: Reassembly
   readonly #streams: ServeStreams
@@ -99,11 +96,17 @@ export class ServeSession implements FrameSink {
       onWritten,
       frameBytesMax,
       budget = new ByteBudget(Number.POSITIVE_INFINITY),
+      share = WHOLE_TURN,
     } = options
+    this.#share = share
     this.#reader = new FrameReader(this, Math.min(HELLO_BYTES_MAX, frameBytesMax), budget)
     this.#reassembly = new Reassembly({ frameBytesMax, budget })
     const streamsMax = options.streamsMax ?? options.callsMax
-    this.#streams = new ServeStreams({ table: { outbox, codec, counters, budget, onWritten }, streamsMax })
+    this.#streams = new ServeStreams({ table: { outbox, codec, counters, budget, onWritten, share }, streamsMax })
+    this.#running = new RunningCalls(share, (id, reason) => {
+      outbox.dropBulk(id)
+      this.#streams.abandon(id, reason)
+    })
     this.#caller = { node: '', address: options.callerAddress, verified: false, certificate: undefined }
   }
 
@@ -124,19 +127,29 @@ export class ServeSession implements FrameSink {
     return this.#acceptedCount
   }
 
-  /** Bytes from the caller. Afterwards the state may be `refused` or `failed`. */
-  handleBytes(chunk: Uint8Array, length: number, now: number): void {
-    if (this.#state === 'refused' || this.#state === 'failed') return
+  /**
+   * Bytes from the caller. Afterwards the state may be `refused` or `failed`. Returns how many were taken: the rest is for
+   * a later turn.
+   */
+  handleBytes(chunk: Uint8Array, length: number, now: number): number {
+    if (this.#state === 'refused' || this.#state === 'failed') return length
     this.#now = now
     const isTls = this.#isFresh && beginsTls(chunk, length)
     this.#isFresh = false
     if (isTls) {
       const message = 'this node speaks no TLS: it was started with neither keys nor certificates'
       this.#refuse({ reason: 'tls-to-plaintext', message })
-      return
+      return length
     }
     const fault = this.#reader.push(chunk, length)
-    if (fault !== undefined) this.#fail(fault)
+    if (fault === undefined) return this.#reader.readBytes
+    this.#fail(fault)
+    return length
+  }
+
+  /** Between two frames: others wait, or the caller reads too little of what it gets. */
+  givesWay(): boolean {
+    return this.#share.isOver() || this.#options.isBehind?.() === true
   }
 
   handleFrame(kind: number, id: number, body: Span): boolean {
@@ -185,15 +198,13 @@ export class ServeSession implements FrameSink {
   /** Aborts the calls whose deadline is over. */
   sweep(now: number): void {
     this.#reassembly.sweep(now)
-    for (const call of this.#running.values())
-      if (!call.abandoned && call.deadlineAt <= now) this.#abandon(call, 'deadline')
+    this.#running.expire(now)
   }
 
-  /** The connection is gone. Casts go on: their caller never meant to wait. */
+  /** The connection is gone. */
   callerLost(): void {
     if (this.#state !== 'refused') this.#state = 'failed'
-    for (const call of this.#running.values()) if (!call.abandoned && !call.cast) this.#abandon(call, 'caller-lost')
-    this.#running.clear()
+    this.#running.callerLost()
     this.#reader.clear()
     this.#reassembly.clear()
   }
@@ -330,11 +341,11 @@ export class ServeSession implements FrameSink {
       const error = new RpcError('REMOTE', 'the callee failed to run the call', { executed: 'maybe' })
       settle({ ok: false, error })
     }
-    if (!settled) this.#running.set(id, call)
+    if (!settled) this.#running.add(call)
   }
 
   #settle(call: RunningCall, outcome: Outcome): void {
-    if (this.#running.get(call.id) === call) this.#running.delete(call.id)
+    this.#running.remove(call)
     const isStream = this.#streams.close(call.id)
     if (call.abandoned || call.cast || this.#state === 'failed' || this.#state === 'refused') return
     if (isStream && outcome.ok) this.#streams.writeEnd(call.id)
@@ -358,16 +369,8 @@ export class ServeSession implements FrameSink {
     this.#reassembly.drop(id)
     // Also what is still to be sent of a reply.
     this.#outbox.dropBulk(id)
-    const call = this.#running.get(id)
-    if (call !== undefined && !call.abandoned) this.#abandon(call, 'cancelled')
+    this.#running.cancel(id)
     return true
-  }
-
-  #abandon(call: RunningCall, reason: CancelReason): void {
-    call.abandoned = true
-    this.#outbox.dropBulk(call.id)
-    this.#streams.abandon(call.id, reason)
-    call.cancel?.(reason)
   }
 
   /** Requests are new ones; late pieces of a stream may come for a call that is over. */

@@ -22,6 +22,7 @@ import { Refusals } from './refusals.js'
 import { SecureAcceptor } from './secure-acceptor.js'
 import { SocketLink } from './socket-link.js'
 import { Sweeper } from './sweeper.js'
+import { TurnShares } from './turn-share.js'
 
 export interface RpcServerOptions {
   readonly dispatcher: Dispatcher
@@ -58,6 +59,7 @@ export class RpcServer {
   readonly #counters = new Counters()
   readonly #clock: Clock
   readonly #flusher: Flusher
+  readonly #shares: TurnShares
   readonly #connections = new Set<Accepted>()
   readonly #server: Server
   readonly #refusals: Refusals
@@ -73,6 +75,7 @@ export class RpcServer {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#flusher = new Flusher(this.#clock)
+    this.#shares = new TurnShares(this.#clock)
     this.#limits = resolveRpcLimits(options.limits)
     this.#budget = options.budget ?? new ByteBudget(this.#limits.receivedBytesNodeMax)
     this.#codec = options.codec ?? new PlainCodec({ payloadBytesMax: this.#limits.frameBytesMax })
@@ -208,6 +211,7 @@ export class RpcServer {
       },
       flusher: this.#flusher,
       limits: this.#limits,
+      shares: this.#shares,
       now: this.#clock.monotonicMs,
       steadyNow: () => this.#sweeper.steadyNow(),
       onBusy: () => this.#sweeper.start(),

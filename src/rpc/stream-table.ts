@@ -13,6 +13,7 @@ import { messageOf } from './names.js'
 import type { Outbox } from './outbox.js'
 import type { PayloadCodec } from './payload-codec.js'
 import { type ItemFault, ReceivedItems } from './received-items.js'
+import { type TurnShare, WHOLE_TURN } from './turn-share.js'
 
 export type StreamFault = ItemFault | 'bad-credit' | 'credit-overflow'
 
@@ -34,6 +35,8 @@ export interface StreamTableOptions {
   readonly counters: Counters
   readonly budget: ByteBudget
   readonly onWritten: () => void
+  /** Of the turns of the event loop. Default all. */
+  readonly share?: TurnShare | undefined
 }
 
 export class StreamTable {
@@ -61,8 +64,8 @@ export class StreamTable {
 
   /** A writing end without credit. */
   sender(id: number): ItemSender {
-    const { outbox, codec, onWritten } = this.#options
-    return new ItemSender({ id, outbox, codec, frameBytesMax: this.frameBytesMax, onWritten })
+    const { outbox, codec, onWritten, share = WHOLE_TURN } = this.#options
+    return new ItemSender({ id, outbox, codec, frameBytesMax: this.frameBytesMax, onWritten, share })
   }
 
   /** A reading end; `onStopped` when its reader stops early. */

@@ -1,0 +1,95 @@
+/**
+ * Turns of the event loop, shared out among connections, so that none of them keeps the others waiting by what it sets
+ * off. What comes from outside is worked on at once, but only for a moment; the rest waits here, and connections take
+ * turns until the loop has to look at its sockets again. Knows nothing of what is done.
+ */
+import type { Clock } from '../clock.js'
+
+/** For what has just come: a few dozen small calls. */
+const AT_ONCE_MS = 0.25
+/** What waits may take of one turn of the loop, all connections together. */
+const TURN_MS = 1
+/** The least that is worth a turn of a connection. */
+const SHARE_MS_MIN = 0.05
+
+/** The part of one connection. */
+export interface TurnShare {
+  /** Whether others should come first now: ask between two steps of work, and leave the rest for `later`. */
+  isOver(): boolean
+  /** Runs `work` on a later turn, after what waits already of this connection. It must not throw. */
+  later(work: () => void): void
+}
+
+/** For those who share with nobody. */
+export const WHOLE_TURN: TurnShare = { isOver: () => false, later: (work) => work() }
+
+export class TurnShares {
+  readonly #clock: Pick<Clock, 'monotonicMs' | 'setImmediate'>
+  /** What waits, by connection, in the order of their next turn. */
+  readonly #waiting = new Map<TurnShare, (() => void)[]>()
+  #overAt = Number.NEGATIVE_INFINITY
+  #turnEndsAt = 0
+  #isDue = false
+
+  constructor(clock: Pick<Clock, 'monotonicMs' | 'setImmediate'>) {
+    this.#clock = clock
+  }
+
+  /** Of one more connection; needs no end. */
+  open(): TurnShare {
+    const share: TurnShare = { isOver: this.#isOver, later: (work) => this.#add(share, work) }
+    return share
+  }
+
+  /** Something came from outside, at `now`: it has its moment at once. */
+  begin(now: number): void {
+    this.#overAt = now + AT_ONCE_MS
+  }
+
+  readonly #isOver = (): boolean => this.#clock.monotonicMs() >= this.#overAt
+
+  #add(share: TurnShare, work: () => void): void {
+    const waiting = this.#waiting.get(share)
+    if (waiting === undefined) this.#waiting.set(share, [work])
+    else waiting.push(work)
+    if (this.#isDue) return
+    this.#isDue = true
+    this.#clock.setImmediate(this.#turn)
+  }
+
+  readonly #turn = (): void => {
+    this.#turnEndsAt = this.#clock.monotonicMs() + TURN_MS
+    this.#next()
+  }
+
+  readonly #next = (): void => {
+    const now = this.#clock.monotonicMs()
+    const work = this.#take()
+    if (work === undefined) {
+      this.#isDue = false
+      return
+    }
+    this.#overAt = now + Math.max(SHARE_MS_MIN, Math.min(TURN_MS / (this.#waiting.size + 1), this.#turnEndsAt - now))
+    try {
+      work()
+    } finally {
+      queueMicrotask(this.#settled)
+    }
+  }
+
+  /** Promises that the work has settled are part of it: they run before the next tick. */
+  readonly #settled = (): void => {
+    if (this.#clock.monotonicMs() < this.#turnEndsAt) process.nextTick(this.#next)
+    else this.#clock.setImmediate(this.#turn)
+  }
+
+  #take(): (() => void) | undefined {
+    for (const [share, works] of this.#waiting) {
+      const work = works.shift()
+      this.#waiting.delete(share)
+      if (works.length > 0) this.#waiting.set(share, works)
+      return work
+    }
+    return undefined
+  }
+}
