@@ -46,7 +46,7 @@ export interface AcceptedStats {
 /** How far past `unsentBytesMax` the replies of running calls may go before the caller is given up. */
 const UNSENT_FACTOR_MAX = 2
 /** Replies that a caller has not read, besides long ones that leave in pieces: above it no request is served. */
-const UNREAD_BYTES_MAX = 1_048_576
+const UNREAD_BYTES_MAX = 262_144
 
 export class Accepted implements LinkHandler {
   readonly #options: AcceptedOptions
@@ -167,9 +167,16 @@ export class Accepted implements LinkHandler {
 
   handleBytes(chunk: Uint8Array, length: number): void {
     if (this.#closed || this.#cutAt !== undefined) return
-    const now = this.#options.now()
-    this.#options.shares.begin(now)
-    this.#read(chunk, length, now, false)
+    const { now, shares } = this.#options
+    // In a crowd strangers wait.
+    if (shares.isCrowded && this.#session.state === 'hello') {
+      this.#keepRest(chunk.slice(0, length))
+      return
+    }
+    const at = now()
+    shares.begin(at)
+    this.#read(chunk, length, at, false)
+    shares.end()
   }
 
   #read(chunk: Uint8Array, length: number, now: number, isOwn: boolean): void {

@@ -20,6 +20,8 @@ const TOLD_AT_ONCE = 16
 
 export class RunningCalls {
   readonly #calls = new Map<number, RunningCall>()
+  /** No deadline is earlier. */
+  #nextDeadlineAt = Number.POSITIVE_INFINITY
   readonly #share: TurnShare
   readonly #onAbandoned: (id: number, reason: CancelReason) => void
 
@@ -38,6 +40,7 @@ export class RunningCalls {
 
   add(call: RunningCall): void {
     this.#calls.set(call.id, call)
+    if (call.deadlineAt < this.#nextDeadlineAt) this.#nextDeadlineAt = call.deadlineAt
   }
 
   /** It has settled. */
@@ -52,8 +55,14 @@ export class RunningCalls {
 
   /** Those whose deadline is over. */
   expire(now: number): void {
+    if (now < this.#nextDeadlineAt) return
     const over: RunningCall[] = []
-    for (const call of this.#calls.values()) if (!call.abandoned && call.deadlineAt <= now) over.push(call)
+    this.#nextDeadlineAt = Number.POSITIVE_INFINITY
+    for (const call of this.#calls.values()) {
+      if (call.abandoned) continue
+      if (call.deadlineAt <= now) over.push(call)
+      else if (call.deadlineAt < this.#nextDeadlineAt) this.#nextDeadlineAt = call.deadlineAt
+    }
     this.#abandonAll(over, 'deadline')
   }
 

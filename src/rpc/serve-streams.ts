@@ -5,6 +5,7 @@
 import { RpcError } from '../errors.js'
 import type { CancelReason, ItemSink } from './call.js'
 import type { RequestHead } from './envelope.js'
+import { withoutStack } from './error-values.js'
 import { FrameKind } from './frame.js'
 import type { Span } from './frame-reader.js'
 import { windowFor } from './received-items.js'
@@ -91,8 +92,10 @@ export class ServeStreams {
 
   /** The call is given up: its handler hears of it by the stream that it reads. */
   abandon(id: number, reason: CancelReason): void {
+    const received = this.#table.close(id)?.received
+    if (received === undefined) return
     const code = reason === 'deadline' ? 'DEADLINE_EXCEEDED' : 'CANCELLED'
     const message = `the call of this stream is over: ${reason}`
-    this.#table.close(id)?.received?.end(new RpcError(code, message, { executed: 'maybe' }))
+    received.end(withoutStack(() => new RpcError(code, message, { executed: 'maybe' })))
   }
 }

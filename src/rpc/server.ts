@@ -204,6 +204,7 @@ export class RpcServer {
 
   #serve(socket: Socket, proof: ConnectionProof): void {
     const { dispatcher, identity } = this.#options
+    this.#shares.begin(this.#clock.monotonicMs())
     const connection = new Accepted({
       open: (handler) => {
         socket.on('data', (chunk) => handler.handleBytes(chunk, chunk.length))
@@ -228,6 +229,7 @@ export class RpcServer {
       },
     })
     this.#connections.add(connection)
+    this.#shares.end()
     if (this.#closing !== undefined) connection.destroy()
   }
 

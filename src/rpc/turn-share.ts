@@ -1,15 +1,14 @@
 /**
  * Turns of the event loop, shared out among connections, so that none of them keeps the others waiting by what it sets
- * off. What comes from outside is worked on at once, but only for a moment; the rest waits here, and connections take
- * turns until the loop has to look at its sockets again. Knows nothing of what is done.
+ * off. What comes from outside is worked on at once, but not for long, and the less the more came in the same turn; the
+ * rest waits here, and connections take turns until the loop has to look at its sockets again. Knows nothing of what is
+ * done.
  */
 import type { Clock } from '../clock.js'
 
-/** For what has just come: a few dozen small calls. */
-const AT_ONCE_MS = 0.25
-/** What waits may take of one turn of the loop, all connections together. */
-const TURN_MS = 1
-/** The least that is worth a turn of a connection. */
+/** Of one turn of the loop, all connections together: for what has just come, and as much for what waits. */
+const TURN_MS = 0.5
+/** The least that is worth a turn of a connection: about ten small calls. */
 const SHARE_MS_MIN = 0.05
 
 /** The part of one connection. */
@@ -27,6 +26,9 @@ export class TurnShares {
   readonly #clock: Pick<Clock, 'monotonicMs' | 'setImmediate'>
   /** What waits, by connection, in the order of their next turn. */
   readonly #waiting = new Map<TurnShare, (() => void)[]>()
+  /** Of this turn, by what came from outside. */
+  #usedMs = 0
+  #beganAt = 0
   #overAt = Number.NEGATIVE_INFINITY
   #turnEndsAt = 0
   #isDue = false
@@ -41,9 +43,20 @@ export class TurnShares {
     return share
   }
 
-  /** Something came from outside, at `now`: it has its moment at once. */
+  /** So much has come in this turn that only those should be worked on at once who are known already. */
+  get isCrowded(): boolean {
+    return this.#usedMs >= TURN_MS
+  }
+
+  /** Something came from outside, at `now`, and is worked on until `end`. */
   begin(now: number): void {
-    this.#overAt = now + AT_ONCE_MS
+    if (this.isCrowded) this.#demandTurn()
+    this.#beganAt = now
+    this.#overAt = now + Math.max(SHARE_MS_MIN, TURN_MS - this.#usedMs)
+  }
+
+  end(): void {
+    this.#usedMs += this.#clock.monotonicMs() - this.#beganAt
   }
 
   readonly #isOver = (): boolean => this.#clock.monotonicMs() >= this.#overAt
@@ -52,12 +65,17 @@ export class TurnShares {
     const waiting = this.#waiting.get(share)
     if (waiting === undefined) this.#waiting.set(share, [work])
     else waiting.push(work)
+    this.#demandTurn()
+  }
+
+  #demandTurn(): void {
     if (this.#isDue) return
     this.#isDue = true
     this.#clock.setImmediate(this.#turn)
   }
 
   readonly #turn = (): void => {
+    this.#usedMs = 0
     this.#turnEndsAt = this.#clock.monotonicMs() + TURN_MS
     this.#next()
   }
