@@ -7,7 +7,7 @@
 import type { Clock } from '../clock.js'
 
 /** Of one turn of the loop, all connections together: for what has just come, and as much for what waits. */
-const TURN_MS = 0.5
+const TURN_MS = 1
 /** The least that is worth a turn of a connection: about ten small calls. */
 const SHARE_MS_MIN = 0.05
 
@@ -28,8 +28,10 @@ export class TurnShares {
   readonly #waiting = new Map<TurnShare, (() => void)[]>()
   /** Of this turn, by what came from outside. */
   #usedMs = 0
+  /** The piece of work under way, if any. */
+  #isAtWork = false
   #beganAt = 0
-  #overAt = Number.NEGATIVE_INFINITY
+  #overAt = 0
   #turnEndsAt = 0
   #isDue = false
 
@@ -50,16 +52,31 @@ export class TurnShares {
 
   /** Something came from outside, at `now`, and is worked on until `end`. */
   begin(now: number): void {
+    // One that nobody has ended.
+    if (this.#isAtWork) this.#usedMs += Math.min(now, this.#overAt) - this.#beganAt
     if (this.isCrowded) this.#demandTurn()
-    this.#beganAt = now
-    this.#overAt = now + Math.max(SHARE_MS_MIN, TURN_MS - this.#usedMs)
+    this.#start(now, TURN_MS - this.#usedMs)
   }
 
   end(): void {
+    this.#isAtWork = false
     this.#usedMs += this.#clock.monotonicMs() - this.#beganAt
   }
 
-  readonly #isOver = (): boolean => this.#clock.monotonicMs() >= this.#overAt
+  #start(now: number, ms: number): void {
+    this.#isAtWork = true
+    this.#beganAt = now
+    this.#overAt = now + Math.max(SHARE_MS_MIN, ms)
+  }
+
+  readonly #isOver = (): boolean => {
+    const now = this.#clock.monotonicMs()
+    if (this.#isAtWork) return now >= this.#overAt
+    // Woken by something else: until the end of this turn it is a piece like any other.
+    this.begin(now)
+    this.#demandTurn()
+    return false
+  }
 
   #add(share: TurnShare, work: () => void): void {
     const waiting = this.#waiting.get(share)
@@ -76,6 +93,7 @@ export class TurnShares {
 
   readonly #turn = (): void => {
     this.#usedMs = 0
+    this.#isAtWork = false
     this.#turnEndsAt = this.#clock.monotonicMs() + TURN_MS
     this.#next()
   }
@@ -87,7 +105,7 @@ export class TurnShares {
       this.#isDue = false
       return
     }
-    this.#overAt = now + Math.max(SHARE_MS_MIN, Math.min(TURN_MS / (this.#waiting.size + 1), this.#turnEndsAt - now))
+    this.#start(now, Math.min(TURN_MS / (this.#waiting.size + 1), this.#turnEndsAt - now))
     try {
       work()
     } finally {
@@ -97,6 +115,7 @@ export class TurnShares {
 
   /** Promises that the work has settled are part of it: they run before the next tick. */
   readonly #settled = (): void => {
+    this.#isAtWork = false
     if (this.#clock.monotonicMs() < this.#turnEndsAt) process.nextTick(this.#next)
     else this.#clock.setImmediate(this.#turn)
   }
