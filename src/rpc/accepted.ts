@@ -9,7 +9,8 @@ import type { Link, LinkError, LinkHandler } from './link.js'
 import { LinkWriter } from './link-writer.js'
 import { Outbox } from './outbox.js'
 import { ServeSession, type ServeSessionOptions } from './serve-session.js'
-import type { TurnShare, TurnShares } from './turn-share.js'
+import type { TurnShare } from './turn-share.js'
+import type { TurnShares } from './turn-shares.js'
 
 export interface AcceptedOptions {
   readonly open: (handler: LinkHandler) => Link

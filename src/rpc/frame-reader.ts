@@ -73,16 +73,16 @@ export class FrameReader {
       if (this.#isRefused) return this.#refuse()
     }
     while (!this.#stopped && length - at >= LENGTH_BYTES) {
+      if (at > 0 && this.#sink.givesWay?.() === true) {
+        this.readBytes = at
+        return undefined
+      }
       const announced = readU32(chunk, at)
       if (announced < HEAD_BYTES || announced > this.#frameBytesMax) return this.#fault(announced)
       const end = at + LENGTH_BYTES + announced
       if (end > length) break
       this.#deliver(chunk, at, end)
       at = end
-      if (at < length && !this.#stopped && this.#sink.givesWay?.() === true) {
-        this.readBytes = at
-        return undefined
-      }
     }
     if (!this.#stopped && at < length) this.#hold(chunk, at, length)
     return this.#isRefused ? this.#refuse() : undefined

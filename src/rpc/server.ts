@@ -22,7 +22,7 @@ import { Refusals } from './refusals.js'
 import { SecureAcceptor } from './secure-acceptor.js'
 import { SocketLink } from './socket-link.js'
 import { Sweeper } from './sweeper.js'
-import { TurnShares } from './turn-share.js'
+import { TurnShares } from './turn-shares.js'
 
 export interface RpcServerOptions {
   readonly dispatcher: Dispatcher

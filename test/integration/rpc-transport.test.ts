@@ -547,6 +547,52 @@ describe('a callee whose callers do not read', () => {
   })
 })
 
+describe('a caller that asks for more than it reads', () => {
+  it('is served no further until it reads, then wholly, and others are served all the time', async () => {
+    const { candidate, dispatcher, server } = await testbed.callee()
+    const hello = await recordHello(testbed.caller().peers, testbed)
+    const socket = connect(Number(candidate.address.split(':')[1]), '127.0.0.1').on('error', () => {})
+    const big = 'x'.repeat(100_000)
+    const asked = 1_000
+    const served = new Set<unknown>()
+    const answerAll = (): void => {
+      for (const entry of dispatcher.arrived)
+        if (entry.call.method === 'big' && !served.has(entry)) {
+          served.add(entry)
+          entry.settle({ ok: true, value: big })
+        }
+    }
+    void dispatcher.until(() => {
+      answerAll()
+      return served.size === asked
+    })
+    socket.pause()
+    socket.write(hello)
+    const frame = requestFrame(new Uint8Array(1), 'big')
+    for (let id = 1; id <= asked; id++) socket.write(frame(id))
+    const { peers } = testbed.caller({}, { node: 'honest' })
+    let before = -1
+    await until('it is served no further', async () => {
+      const was = before
+      for (let i = 0; i < 50; i++) expect(await peers.attempt(candidate, request('echo', [i]))).toEqual([i])
+      before = served.size
+      return before > 0 && before === was
+    })
+    // The kernel takes some megabytes; all of it would be 100.
+    expect(served.size).toBeLessThan(asked / 3)
+    const waits = server.stats().connections.map(({ unsentBytes }) => unsentBytes)
+    expect(Math.max(...waits)).toBeLessThan(2_000_000)
+    let read = 0
+    socket.on('data', ({ length }) => {
+      read += length
+    })
+    socket.resume()
+    await until('all of it is answered', () => read > asked * 100_000)
+    expect(served.size).toBe(asked)
+    socket.destroy()
+  })
+})
+
 /** The hello that a caller sends to the node `callee`. */
 async function recordHello(peers: Peers, bed: RpcTestbed): Promise<Buffer> {
   let taken: (hello: Buffer) => void = () => {}
@@ -558,12 +604,12 @@ async function recordHello(peers: Peers, bed: RpcTestbed): Promise<Buffer> {
   return hello
 }
 
-function requestFrame(bytes: Uint8Array): (id: number) => Uint8Array {
+function requestFrame(bytes: Uint8Array, method = 'echo'): (id: number) => Uint8Array {
   const codec = new MsgpackCodec()
   return (id) => {
     const outbox = new Outbox()
     const mark = outbox.openFrame(FrameKind.request, id, bytes.length + 64)
-    const names = { service: 's', method: 'echo' }
+    const names = { service: 's', method }
     encodeRequestHead(outbox.writer, { cast: false, ttlMs: 9_000, methodId: INLINE_METHOD, names, headers: NO_HEADERS })
     outbox.writer.raw(codec.encode([bytes], 'args'))
     outbox.closeFrame(mark)

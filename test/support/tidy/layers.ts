@@ -52,6 +52,7 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/rpc/deadline-sweep.ts': [],
   'src/rpc/dialer.ts': ['node'],
   'src/rpc/flusher.ts': ['timers'],
+  'src/rpc/turn-shares.ts': ['timers'],
   'src/rpc/key-security.ts': ['node'],
   'src/rpc/local-attempt.ts': [],
   'src/rpc/outgoing-layers.ts': [],

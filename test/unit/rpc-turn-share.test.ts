@@ -1,0 +1,204 @@
+import { describe, expect, it } from 'vitest'
+import { ItemPump } from '../../src/rpc/item-pump.js'
+import { type RunningCall, RunningCalls } from '../../src/rpc/running-calls.js'
+import type { TurnShare } from '../../src/rpc/turn-share.js'
+import { TurnShares } from '../../src/rpc/turn-shares.js'
+import { SessionPair } from '../support/session-pair.js'
+
+/** Time that passes by work alone, and turns of the loop that end when a test says so. */
+class Turns {
+  now = 0
+  readonly shares: TurnShares
+  #immediates: (() => void)[] = []
+
+  constructor() {
+    const setImmediate = (callback: () => void): (() => void) => {
+      this.#immediates.push(callback)
+      return () => {}
+    }
+    this.shares = new TurnShares({ monotonicMs: () => this.now, setImmediate })
+  }
+
+  get isIdle(): boolean {
+    return this.#immediates.length === 0
+  }
+
+  /** One turn, with all that its promises and ticks set off. */
+  async turn(): Promise<void> {
+    for (const callback of this.#immediates.splice(0)) callback()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  /** All turns that are asked for. */
+  async rest(): Promise<number> {
+    let turns = 0
+    for (; !this.isIdle; turns++) await this.turn()
+    return turns
+  }
+}
+
+describe('the turns of a loop', () => {
+  it('end while there is more to do, and connections come in turn', async () => {
+    const turns = new Turns()
+    const did: string[] = []
+    const busy = (name: string, share: TurnShare, pieces: number): void => {
+      did.push(name)
+      while (!share.isOver()) turns.now += 0.01
+      if (pieces > 1) share.later(() => busy(name, share, pieces - 1))
+    }
+    const [a, b, c] = [turns.shares.open(), turns.shares.open(), turns.shares.open()]
+    a.later(() => busy('a', a, 4))
+    a.later(() => busy('A', a, 4))
+    b.later(() => busy('b', b, 4))
+    c.later(() => busy('c', c, 1))
+    const startedAt = turns.now
+    await turns.turn()
+    expect(turns.now - startedAt).toBeLessThan(1.5)
+    expect(turns.isIdle).toBe(false)
+    expect(await turns.rest()).toBeGreaterThan(1)
+    expect(did.slice(0, 5)).toEqual(['a', 'b', 'c', 'A', 'b'])
+    expect(did.toSorted().join('')).toBe('AAAAaaaabbbbc')
+  })
+
+  it('give what comes from outside the less the more has come in the same turn', async () => {
+    const turns = new Turns()
+    const share = turns.shares.open()
+    const served = (): number => {
+      const from = turns.now
+      turns.shares.begin(from)
+      while (!share.isOver()) turns.now += 0.01
+      turns.shares.end()
+      return turns.now - from
+    }
+    const first = served()
+    expect(turns.shares.isCrowded).toBe(true)
+    expect(served()).toBeLessThan(first / 5)
+    await turns.rest()
+    expect(turns.shares.isCrowded).toBe(false)
+    expect(served()).toBeCloseTo(first, 1)
+  })
+
+  it('go on when a piece of work throws', async () => {
+    const turns = new Turns()
+    const share = turns.shares.open()
+    let isDone = false
+    share.later(() => {
+      throw new Error('a bug')
+    })
+    share.later(() => {
+      isDone = true
+    })
+    await expect(turns.turn()).rejects.toThrow('a bug')
+    await new Promise((resolve) => setImmediate(resolve))
+    await turns.rest()
+    expect(isDone).toBe(true)
+  })
+})
+
+describe('a caller that asks for much at once', () => {
+  it('is served in parts, in order and wholly, however its bytes were cut', () => {
+    for (const chunkBytes of [1, 7, 64, 1_000, 100_000]) {
+      let framesLeft = 0
+      const share: TurnShare = { isOver: () => --framesLeft < 0, later: () => {} }
+      const pair = new SessionPair({ callee: { share } })
+      pair.greet()
+      const started = Array.from({ length: 50 }, (_, i) => pair.start({ args: [i, 'x'.repeat(i * 7)] }))
+      const bytes = pair.callerBox.take(true)
+      for (let at = 0; at < bytes.length; at += chunkBytes) {
+        let rest = bytes.slice(at, at + chunkBytes)
+        while (rest.length > 0) {
+          framesLeft = 2
+          const before = pair.arrived.length
+          const taken = pair.callee.handleBytes(rest, rest.length, 0)
+          expect(pair.arrived.length - before).toBeLessThanOrEqual(3)
+          rest = rest.slice(taken)
+        }
+      }
+      for (const { settle, call } of pair.arrived) settle({ ok: true, value: call.args[0] })
+      pair.answer()
+      expect(pair.arrived.map(({ call }) => call.args[0])).toEqual(started.map((_, i) => i))
+      expect(started.map(({ outcome }) => outcome)).toEqual(started.map((_, value) => ({ value })))
+    }
+  })
+
+  it('is served no further while it leaves too much unread', () => {
+    let isBehind = false
+    const pair = new SessionPair({ callee: { isBehind: () => isBehind } })
+    pair.greet()
+    for (let i = 0; i < 3; i++) pair.start()
+    const bytes = pair.callerBox.take(true)
+    isBehind = true
+    const taken = pair.callee.handleBytes(bytes, bytes.length, 0)
+    expect([pair.arrived.length, taken < bytes.length]).toEqual([1, true])
+    isBehind = false
+    expect(pair.callee.handleBytes(bytes.slice(taken), bytes.length - taken, 0)).toBe(bytes.length - taken)
+    expect(pair.arrived).toHaveLength(3)
+  })
+})
+
+describe('a stream', () => {
+  it('gives way to others between its items, and loses none', async () => {
+    const turns = new Turns()
+    const pair = new SessionPair({ callee: { share: turns.shares.open() } })
+    pair.greet()
+    const { taken } = pair.startStream()
+    const sink = taken.call.output!
+    let drawn = 0
+    const items = async function* (): AsyncGenerator<number> {
+      for (; drawn < 100; drawn++) {
+        turns.now += 0.1
+        yield drawn
+      }
+    }
+    const run = new ItemPump({ iterator: items(), sink }).run()
+    await new Promise((resolve) => setImmediate(resolve))
+    const first = drawn
+    expect(first).toBeLessThan(20)
+    await turns.turn()
+    expect(drawn).toBeGreaterThan(first)
+    expect(drawn - first).toBeLessThan(20)
+    await turns.rest()
+    await run
+    expect(drawn).toBe(100)
+  })
+})
+
+describe('calls that lose their caller', () => {
+  function lost(count: number) {
+    const told: number[] = []
+    const waiting: (() => void)[] = []
+    const share: TurnShare = { isOver: () => false, later: (work) => waiting.push(work) }
+    const running = new RunningCalls(share, (id) => told.push(id))
+    const calls = Array.from({ length: count }, (_, id): RunningCall => {
+      return { id, deadlineAt: 5, cast: false, abandoned: false, cancel: undefined }
+    })
+    for (const call of calls) running.add(call)
+    return { running, calls, told, waiting }
+  }
+
+  it('are told a few at a time, all of them in the end', () => {
+    const { running, told, waiting } = lost(100)
+    running.callerLost()
+    expect(told.length).toBeLessThan(20)
+    for (let work = waiting.shift(); work !== undefined; work = waiting.shift()) {
+      const before = told.length
+      work()
+      expect(told.length - before).toBeLessThan(20)
+    }
+    expect(told).toEqual(Array.from({ length: 100 }, (_, id) => id))
+  })
+
+  it('are not told when they settled meanwhile, nor is a later call of the same id', () => {
+    const { running, calls, told, waiting } = lost(40)
+    running.expire(5)
+    running.remove(calls[30]!)
+    running.remove(calls[31]!)
+    running.add({ ...calls[31]!, deadlineAt: 50 })
+    while (waiting.length > 0) waiting.shift()?.()
+    expect(told).toHaveLength(38)
+    running.expire(49)
+    expect(told).toHaveLength(38)
+    running.expire(50)
+    expect(told.slice(38)).toEqual([31])
+  })
+})
