@@ -9,7 +9,8 @@ export interface RpcLimits {
   readonly frameBytesMax: number
   /**
    * Bytes written on a connection and not taken by the kernel. A caller's new calls fail with OVERLOADED above it; a
-   * callee reads no more from that connection until they are gone. Default 64 MiB.
+   * callee reads no more from that connection until they are gone, nor with 256 KiB of it that did not leave in pieces.
+   * Default 64 MiB.
    */
   readonly unsentBytesMax: number
   /**
