@@ -25,8 +25,10 @@ const ALLOWED = [
   // memberlist's word for a name that claims another address than the one that is held. These move, and of those that
   // died agents keep name and address until they forget them; `leaver`'s earlier rumours may come late.
   /(Conflicting address|Name conflict) for '?(leaver|mover|serf-5|serf-6)\b/,
-  // A restarted agent begins at incarnation 1 again and hears of its former life.
-  /Refuting a (suspect|dead) message \(from: serf-[456]\)/,
+  // A restarted agent begins at incarnation 1 again and hears of its former life, from whoever said it first.
+  /^serf-[456]: .*Refuting a (suspect|dead) message/,
+  // These were killed and restarted at their address: a probe over UDP met nobody, its fallback over TCP the next life.
+  /Was able to connect to (restarted|serf-4) over TCP but UDP probes failed/,
   // The agents that are told to leave.
   /Serf shutdown detected, quitting/,
   // At the address of one that was killed, or has closed, nobody listens; everybody else here does.
