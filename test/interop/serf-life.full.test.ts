@@ -37,6 +37,17 @@ const ALLOWED = [
   /Failed fallback ping: read tcp \S+->127\.0\.[34]\.100:\d+: i\/o timeout/,
 ]
 
+/**
+ * Whoever returns within a second has the incarnation that it left with. memberlist takes it in at another address whatever
+ * its incarnation is, and then believes a late rumour that it left; but Serf knows that it is there, and calls that a
+ * failure. The node hears of it, and contradicts at once.
+ */
+function withoutEchoes(lives: readonly string[]): string[] {
+  const isEcho = (at: number): boolean =>
+    lives[at - 2] === 'leave' && lives[at - 1] === 'join' && lives[at] === 'failed' && lives[at + 1] === 'join'
+  return lives.filter((_, at) => !isEcho(at) && !isEcho(at - 1))
+}
+
 const KINDS = [
   { kind: 'plaintext', net: '127.0.3', key: undefined },
   { kind: 'encryption', net: '127.0.4', key: randomBytes(32).toString('base64') },
@@ -138,7 +149,7 @@ describe.skipIf(missing !== undefined).concurrent.each(KINDS)('with $kind', ({ n
       await leaver.close()
       for (const agent of steady) {
         const lives = new Array(life).fill(['join', 'leave']).flat()
-        expect(agent.eventsOf('leaver'), agent.name).toEqual(lives)
+        expect(withoutEchoes(agent.eventsOf('leaver')), `${agent.name}: ${agent.linesOf('leaver')}`).toEqual(lives)
       }
       await untilWatched('leaver', 'left')
     }
