@@ -1,5 +1,5 @@
 /**
- * Opens connections, in plaintext or secured: the only file of the caller's side that imports `node:net` and `node:tls`.
+ * Opens connections, in plaintext or secured: the only file of the caller's side that does.
  * Knows nothing of the protocol, and of TLS only when to begin.
  */
 import { connect } from 'node:net'

@@ -29,7 +29,10 @@ export function readAccepted(accepted: Socket, handler: LinkHandler): Socket {
   const handle = owner._handle
   if (typeof handle?.useUserBuffer !== 'function') return readData(accepted, handler)
   owner._handle = null
-  const options: SocketConstructorOpts & { handle: unknown; onread: OnReadOpts } = { handle, onread: sharedReading(handler) }
+  const options: SocketConstructorOpts & { handle: unknown; onread: OnReadOpts } = {
+    handle,
+    onread: sharedReading(handler),
+  }
   const socket = new Socket(options)
   // The server counts the first one among its connections.
   socket.once('close', () => accepted.destroy())
