@@ -1,6 +1,6 @@
 /**
  * The called side's transport: listens, bounds the connections, feeds their calls to the dispatcher, and goes away in
- * order. The only file that listens.
+ * order. The only file of rpc that listens.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { formatHostPort, type HostPort } from '../address.js'
