@@ -1,14 +1,17 @@
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { type Dial, dialTcp } from '../../src/rpc/dialer.js'
 import { encodeRequestHead, NO_HEADERS } from '../../src/rpc/envelope.js'
 import { FrameKind } from '../../src/rpc/frame.js'
 import { encodeWelcome } from '../../src/rpc/hello.js'
+import type { LinkHandler } from '../../src/rpc/link.js'
 import { INLINE_METHOD } from '../../src/rpc/method-table.js'
 import { Outbox } from '../../src/rpc/outbox.js'
 import { MsgpackCodec } from '../../src/rpc/payload-codec.js'
 import type { Peers } from '../../src/rpc/peers.js'
 import { RpcServer } from '../../src/rpc/server.js'
 import { failureOf, RpcTestbed, request } from '../support/rpc-transport.js'
+import { rawFrame } from '../support/session-pair.js'
 import { until } from '../support/until.js'
 
 const testbed = new RpcTestbed()
@@ -382,6 +385,21 @@ describe('the end of a connection', () => {
     await peers.attempt(candidate, request('echo'))
     while (server.stats().connections.length > 0) await new Promise((resolve) => setImmediate(resolve))
     expect(await peers.attempt(candidate, request('echo', [2]))).toEqual([2])
+  })
+
+  it('a call made while a connection that was given up is still closing goes over the next one', async () => {
+    const { candidate } = await testbed.callee()
+    const handlers: LinkHandler[] = []
+    const dial: Dial = (address, handler, node) => {
+      handlers.push(handler)
+      return dialTcp(address, handler, node)
+    }
+    const { peers } = testbed.caller({}, { dial })
+    await peers.attempt(candidate, request('echo'))
+    const broken = rawFrame(FrameKind.hello, 0)
+    handlers[0]?.handleBytes(broken, broken.length)
+    expect(await peers.attempt(candidate, request('echo', ['x']))).toEqual(['x'])
+    expect(handlers).toHaveLength(2)
   })
 
   it('a new boot of a node gets a connection of its own, the old one finishes what it has', async () => {
