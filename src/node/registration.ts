@@ -71,6 +71,9 @@ export class Registration implements AsyncDisposable {
   #retryTimer: Timer | undefined
   /** Cancels the start hook that runs. */
   #starting: AbortController | undefined
+  /** The stop hook that runs, or waits for calls to finish; and what ends that wait. */
+  #stopping: Promise<void> | undefined
+  #hurry = (): void => {}
   #finishMs = FINISH_MS
   #startError: Error | undefined
   /** Woken at every change of status. */
@@ -258,7 +261,7 @@ export class Registration implements AsyncDisposable {
     const isChecked = status === 'running' || (status === 'failed' && isStarted)
     if (!isChecked) this.#probe?.stop()
     if (hook === 'start') void this.#runStart()
-    else if (hook === 'stop') void this.#runStop()
+    else if (hook === 'stop') this.#stopping = this.#runStop()
     else if (status === 'pausing') void this.#waitIdle()
     else if (status === 'running' && this.#probe?.isOn === false) this.#probe.start()
     else if (status === 'failed' && !isStarted && admin === 'active')
@@ -278,13 +281,18 @@ export class Registration implements AsyncDisposable {
       this.#startError = asError(thrown)
       if (!controller.signal.aborted) onFault(this.#startError)
       this.#report('start-failed', this.#startError.message)
+      // It was cancelled by an order that does not hold any more.
+      if (controller.signal.aborted) this.#report('retry', undefined)
     } finally {
       if (this.#starting === controller) this.#starting = undefined
     }
   }
 
   async #runStop(): Promise<void> {
-    await this.#parts.rpc.drain(this.service, this.#finishMs)
+    const hurried = new Promise<void>((resolve) => {
+      this.#hurry = resolve
+    })
+    await Promise.race([this.#parts.rpc.drain(this.service, this.#finishMs), hurried])
     await this.#callStop()
     this.#report('stopped', undefined)
   }
@@ -303,9 +311,12 @@ export class Registration implements AsyncDisposable {
     this.#parts.clock.clearTimer(this.#retryTimer)
     this.#probe?.stop()
     this.#starting?.abort()
-    const stops = this.#state.isStarted && this.status !== 'stopping'
+    const { isStarted, status } = this.#state
     this.#wake()
-    if (stops) await this.#callStop()
+    if (status === 'stopping') {
+      this.#hurry()
+      await this.#stopping
+    } else if (isStarted) await this.#callStop()
   }
 
   async #waitIdle(): Promise<void> {
