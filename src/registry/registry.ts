@@ -64,7 +64,8 @@ export class Registry implements PayloadHandler {
     this.#shortlists = new Shortlists(this.#view)
     const { pending = () => 0, rttMs = () => undefined } = options
     const turn = (service: string): number => this.#turns.next(service)
-    this.#selection = { random, pending, rttMs, turn, suspects: this.#view.suspects }
+    const distance = (to: string): number | undefined => (to === node ? 0 : rttMs(to))
+    this.#selection = { random, pending, rttMs: distance, turn, suspects: this.#view.suspects }
     this.#metas = new MetaStore({
       weightMax: options.metaBytesMax ?? 64 * MIB,
       inUse: () => this.#view.largeMetas(),

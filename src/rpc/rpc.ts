@@ -242,9 +242,10 @@ export class Rpc {
     return known
   }
 
-  /** Calls of this node under way at another one. */
+  /** Calls of this node under way at another one, or in this process. */
   pending(node: string): number {
-    return this.#peers.pending(node)
+    const local = node === this.#identity.node ? this.#local.pending() : 0
+    return local + this.#peers.pending(node)
   }
 
   /** From now on this node is another boot: callees and callers that expect the earlier one are refused. */
