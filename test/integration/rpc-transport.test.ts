@@ -97,6 +97,21 @@ describe('calls over one connection', () => {
     expect(dispatcher.arrived.map(({ cancelled }) => cancelled)).toEqual([[], ['caller-lost'], []])
   })
 
+  it('a cast whose caller is gone ends at its deadline, and with its node', async () => {
+    const { candidate, dispatcher, server } = await testbed.callee()
+    const { peers } = testbed.caller()
+    const deadlineAt = performance.now() + 200
+    await peers.attempt(candidate, request('hold', ['short'], { cast: true, deadlineAt }))
+    await peers.attempt(candidate, request('hold', ['long'], { cast: true }))
+    await dispatcher.until(() => dispatcher.arrived.length === 2)
+    await peers.close()
+    await dispatcher.until(() => dispatcher.arrived[0]?.cancelled.length === 1)
+    expect(performance.now()).toBeGreaterThanOrEqual(deadlineAt)
+    expect(dispatcher.arrived.map(({ cancelled }) => cancelled)).toEqual([['deadline'], []])
+    await server.close({ graceMs: 0 })
+    expect(dispatcher.arrived[1]?.cancelled).toEqual(['caller-lost'])
+  })
+
   it('share one listener on a signal, and leave none', async () => {
     const { candidate } = await testbed.callee()
     const { peers } = testbed.caller()
