@@ -262,7 +262,7 @@ export class Registry implements PayloadHandler {
     )
     const { size: nodes, early } = this.#view
     const drops = { ...this.#drops, earlyEvicted: early.evictedCount }
-    const metas = { held: this.#metas.size, weight: this.#metas.weight, pending: this.#metaFetch.size }
+    const metas = { held: this.#metas.size, weight: this.#metas.weight, pending: this.#view.pendingMetas }
     return {
       node,
       bootId,
@@ -358,6 +358,7 @@ export class Registry implements PayloadHandler {
       random,
       send: (to, bytes) => this.#effects.push({ type: 'send', node: to, bytes }),
       announcers: (hash) => this.#view.announcers(hash),
+      forget: (hash) => this.#view.forgetMeta(hash),
       wantAll: () => this.#view.wantAll(),
     })
   }
