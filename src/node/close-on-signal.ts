@@ -4,13 +4,9 @@
  */
 import { constants } from 'node:os'
 import { ShoalError } from '../errors.js'
-import type { LeaveOptions, ShoalNode } from './shoal-node.js'
+import { type CloseOnSignalOptions, checkNames, type LeaveOptions } from './node-options.js'
+import type { ShoalNode } from './shoal-node.js'
 import { checkTimeLimit } from './time-limit.js'
-
-export interface CloseOnSignalOptions extends LeaveOptions {
-  /** When everything is closed, end the process by the signal, as if nobody had caught it. Default true. */
-  readonly exit?: boolean
-}
 
 /**
  * At the first of these signals the node leaves, draining its services, and closes; the process then ends by that signal
@@ -21,9 +17,10 @@ export interface CloseOnSignalOptions extends LeaveOptions {
 export function closeOnSignal(
   node: ShoalNode,
   signals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'],
-  { exit = true, ...leave }: CloseOnSignalOptions = {},
+  options: CloseOnSignalOptions = {},
 ): () => void {
   checkSignals(signals)
+  const { exit = true, ...leave } = checkNames('closeOnSignal', options)
   if (leave.drain !== undefined) checkTimeLimit('drain', leave.drain)
   const off = (): void => {
     for (const signal of signals) process.removeListener(signal, onSignal)

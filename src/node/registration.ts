@@ -22,6 +22,7 @@ import type { Admission, Rpc } from '../rpc/index.js'
 import { asError } from './emitter.js'
 import { HealthProbe } from './health-probe.js'
 import { runHook, type ServiceHook } from './hook.js'
+import { checkNames, type TimeoutOptions } from './node-options.js'
 import { checkTimeLimit } from './time-limit.js'
 
 export interface RegistrationParts {
@@ -147,7 +148,8 @@ export class Registration implements AsyncDisposable {
    * Is delisted, gives running calls `timeout` ms (default 5,000) to finish where there is a stop hook, and runs it.
    * `resume` starts it again. Rejects CLOSED after `stop`; a stop hook that fails is a fault, and the service stopped.
    */
-  async deactivate({ timeout = FINISH_MS }: { readonly timeout?: number } = {}): Promise<void> {
+  async deactivate(options: TimeoutOptions = {}): Promise<void> {
+    const { timeout = FINISH_MS } = checkNames('deactivate', options)
     this.#finishMs = checkTimeLimit(`timeout for '${this.service}'`, timeout)
     this.#order('deactivate', undefined)
     while (this.#isOurs() && isInTransition(this.#state)) await this.#change()
@@ -164,7 +166,8 @@ export class Registration implements AsyncDisposable {
    * Is delisted, refuses new calls as DRAINING, and waits for the running ones: true when none was left within `timeout`
    * ms (default 10,000). Stays draining until `resume` or `stop`. What was not started yet is kept from starting instead.
    */
-  async drain({ timeout = 10_000 }: { readonly timeout?: number } = {}): Promise<boolean> {
+  async drain(options: TimeoutOptions = {}): Promise<boolean> {
+    const { timeout = 10_000 } = checkNames('drain', options)
     checkTimeLimit(`timeout for '${this.service}'`, timeout)
     this.#order('drain', undefined)
     return this.#parts.rpc.drain(this.service, timeout)
@@ -183,7 +186,8 @@ export class Registration implements AsyncDisposable {
    * Deactivates it as `deactivate` does, and withdraws it: others forget it, and it may be provided again. A second call
    * does nothing.
    */
-  async stop(options: { readonly timeout?: number } = {}): Promise<void> {
+  async stop(options: TimeoutOptions = {}): Promise<void> {
+    checkNames('stop', options)
     if (!this.#isOurs()) return this.#shutDown
     await this.deactivate(options)
     this.remove()

@@ -25,8 +25,8 @@ import {
   type RpcIdentity,
 } from './hello.js'
 import { IncomingMethods, type MethodName } from './method-table.js'
-import type { Outbox } from './outbox.js'
 import type { OrphanedCast, OrphanedCasts } from './orphaned-casts.js'
+import type { Outbox } from './outbox.js'
 import type { PayloadCodec } from './payload-codec.js'
 import { isLaterId } from './pending-calls.js'
 import { Reassembly } from './reassembly.js'

@@ -408,7 +408,11 @@ describe('the health endpoint', () => {
 
   it('a port that is taken rejects createNode and leaves nothing open', async () => {
     const a = await nodes.start('a', { health: { bind: '127.0.0.1:0' } })
-    await expect(nodes.start('b', { health: { bind: a.healthAddress ?? '' } })).rejects.toThrow(/EADDRINUSE/)
+    await expect(nodes.start('b', { health: { bind: a.healthAddress ?? '' } })).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+      message: expect.stringMatching(/^health\.bind '127\.0\.0\.1:\d+' cannot be used \(EADDRINUSE\): .*another port/),
+      cause: { syscall: 'listen' },
+    })
     expect(await codeOf(nodes.start('c', { health: { bind: 'nonsense:' } }))).toBe('INVALID_OPTION')
   })
 })

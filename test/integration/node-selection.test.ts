@@ -61,7 +61,9 @@ describe('a call', () => {
     for (const end of waiting) end()
     await Promise.all(calls)
     expect(ran.filter((name) => name === 'a')).toHaveLength(5)
-    await until('the other has a round trip', () => a.members().every(({ name, rtt }) => name === 'a' || rtt !== undefined))
+    await until('the other has a round trip', () =>
+      a.members().every(({ name, rtt }) => name === 'a' || rtt !== undefined),
+    )
     const nearest = { policy: 'nearest', localFirst: false } as const
     expect(await answers(20, () => a.callCb('jobs', 'where', [], nearest))).toEqual(['a'])
   })
