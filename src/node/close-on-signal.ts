@@ -8,9 +8,12 @@ import { type CloseOnSignalOptions, checkNames, type LeaveOptions } from './node
 import type { ShoalNode } from './shoal-node.js'
 import { checkTimeLimit } from './time-limit.js'
 
+/** The nodes of this process that are on their way out: the last one ends it. */
+const underWay = new Set<object>()
+
 /**
  * At the first of these signals the node leaves, draining its services, and closes; the process then ends by that signal
- * unless `exit` is false. A second signal ends the process at once. Returns a function that takes the listeners off.
+ * unless `exit` is false, and of several nodes when the last has closed. A second signal ends the process at once. Returns a function that takes the listeners off.
  * Throws INVALID_ARGUMENT for a list that is empty or names what is no signal, or none that can be caught, and for a
  * `drain` that is no time.
  */
@@ -31,9 +34,17 @@ export function closeOnSignal(
   }
   let isClosing = false
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (isClosing) end(signal)
-    else void goAway(node, leave).then(() => (exit ? end(signal) : off()))
+    if (isClosing) {
+      end(signal)
+      return
+    }
     isClosing = true
+    underWay.add(onSignal)
+    void goAway(node, leave).then(() => {
+      underWay.delete(onSignal)
+      if (exit && underWay.size === 0) end(signal)
+      else off()
+    })
   }
   for (const signal of signals) process.on(signal, onSignal)
   return off
