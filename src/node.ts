@@ -204,10 +204,8 @@ function holdFaults(emitter: Emitter<NodeEvents>, clock: Clock): { tell: (error:
     else if (early.length < EARLY_FAULTS_MAX) early.push(error)
   }
   const release = (): void => {
-    clock.setImmediate(() => {
-      held = false
-      early.forEach(tell)
-    })
+    held = false
+    clock.setImmediate(() => early.forEach(tell))
   }
   return { tell, release }
 }
