@@ -120,13 +120,14 @@ export function checkArgs(args: unknown): readonly unknown[] {
   )
 }
 
+/** Each once: nobody is called twice for being named twice. */
 export function checkNodes(nodes: unknown): readonly string[] | undefined {
   if (nodes === undefined) return undefined
   if (!Array.isArray(nodes)) {
     throw invalidArgument(`nodes must be an array of node names, got ${describe(nodes)}; wrap a single one as [name]`)
   }
   for (const node of nodes) checkName("node in 'nodes'", node)
-  return nodes
+  return nodes.length < 2 ? nodes : [...new Set<string>(nodes)]
 }
 
 export function checkSignal(signal: unknown): AbortSignal | undefined {
