@@ -51,7 +51,7 @@ const UNREAD_BYTES_MAX = 262_144
 
 export class Accepted implements LinkHandler {
   readonly #options: AcceptedOptions
-  readonly #outbox = new Outbox()
+  readonly #outbox: Outbox
   readonly #link: Link
   readonly #writer: LinkWriter
   readonly #session: ServeSession
@@ -61,6 +61,8 @@ export class Accepted implements LinkHandler {
   readonly #share: TurnShare
   /** What came and waits for a later turn; the link is not read meanwhile. */
   #rest: Uint8Array | undefined
+  /** Of the budget, for it. */
+  #restBytes = 0
   #isGoingOn = false
   /** The caller leaves too much unread. */
   #isBehind = false
@@ -74,6 +76,7 @@ export class Accepted implements LinkHandler {
     const steadyAt = options.steadyNow()
     this.#options = options
     this.#share = options.shares.open()
+    this.#outbox = new Outbox(options.session.codec)
     this.#helloDeadlineAt = steadyAt + limits.helloMs
     this.#link = options.open(this)
     this.#writer = new LinkWriter(
@@ -176,13 +179,14 @@ export class Accepted implements LinkHandler {
     }
     const at = now()
     shares.begin(at)
-    this.#read(chunk, length, at, false)
+    const end = this.#serve(chunk, length, at)
+    if (end < length) this.#keepRest(chunk.slice(end, length))
     shares.end()
   }
 
-  #read(chunk: Uint8Array, length: number, now: number, isOwn: boolean): void {
+  /** Returns how much of it was served. */
+  #serve(chunk: Uint8Array, length: number, now: number): number {
     const end = this.#session.handleBytes(chunk, length, now)
-    if (end < length) this.#keepRest(isOwn ? chunk.subarray(end) : chunk.slice(end, length))
     if (this.#session.state === 'failed') this.#link.destroy()
     else if (this.#session.state === 'refused') {
       this.flush()
@@ -190,12 +194,24 @@ export class Accepted implements LinkHandler {
       this.#link.end()
     }
     if (this.#isWaiting()) this.#options.onBusy()
+    return end
   }
 
   #keepRest(rest: Uint8Array): void {
+    if (this.#options.session.budget?.tryTake(rest.length) === false) {
+      this.#cut('too-many-bytes-held')
+      return
+    }
     this.#rest = rest
+    this.#restBytes = rest.length
     this.#link.pauseReading()
     if (!this.#isBehind) this.#goOnLater()
+  }
+
+  #dropRest(): void {
+    this.#options.session.budget?.give(this.#restBytes)
+    this.#restBytes = 0
+    this.#rest = undefined
   }
 
   #goOnLater(): void {
@@ -207,10 +223,13 @@ export class Accepted implements LinkHandler {
   readonly #goOn = (): void => {
     this.#isGoingOn = false
     const rest = this.#rest
-    if (rest === undefined || this.#isBehind || this.#closed || this.#cutAt !== undefined) return
-    this.#rest = undefined
-    this.#read(rest, rest.length, this.#options.now(), true)
-    if (this.#rest === undefined && !this.#isBehind) this.#link.resumeReading()
+    if (rest === undefined || this.#isBehind || this.#cutAt !== undefined) return
+    const end = this.#serve(rest, rest.length, this.#options.now())
+    if (end < rest.length) this.#rest = rest.subarray(end)
+    else this.#dropRest()
+    if (this.#isBehind) return
+    if (this.#rest !== undefined) this.#goOnLater()
+    else this.#link.resumeReading()
   }
 
   handleDrain(): void {
@@ -220,6 +239,7 @@ export class Accepted implements LinkHandler {
   handleClose(_error: LinkError | undefined): void {
     if (this.#closed) return
     this.#closed = true
+    this.#dropRest()
     this.#noteUnsent(0)
     if (this.isAnonymous) this.#options.session.counters.add('closed-before-hello')
     this.#session.callerLost()

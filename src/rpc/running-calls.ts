@@ -3,6 +3,7 @@
  * expired, or their caller lost. Many of these are told a few at a time, since each sets off what its handler does then.
  */
 import type { CancelReason } from './call.js'
+import type { OrphanedCast, OrphanedCasts } from './orphaned-casts.js'
 import type { TurnShare } from './turn-share.js'
 
 /** A call that did not settle at once. */
@@ -13,6 +14,14 @@ export interface RunningCall {
   /** Nothing is answered any more. */
   abandoned: boolean
   cancel: ((reason: CancelReason) => void) | undefined
+  orphan?: OrphanedCast | undefined
+}
+
+export interface RunningCallsOptions {
+  readonly share: TurnShare
+  /** Keeps the deadlines of casts whose connection is gone. */
+  readonly orphans: OrphanedCasts | undefined
+  readonly onAbandoned: (id: number, reason: CancelReason) => void
 }
 
 /** Told without a break. */
@@ -22,12 +31,10 @@ export class RunningCalls {
   readonly #calls = new Map<number, RunningCall>()
   /** No deadline is earlier. */
   #nextDeadlineAt = Number.POSITIVE_INFINITY
-  readonly #share: TurnShare
-  readonly #onAbandoned: (id: number, reason: CancelReason) => void
+  readonly #options: RunningCallsOptions
 
-  constructor(share: TurnShare, onAbandoned: (id: number, reason: CancelReason) => void) {
-    this.#share = share
-    this.#onAbandoned = onAbandoned
+  constructor(options: RunningCallsOptions) {
+    this.#options = options
   }
 
   get size(): number {
@@ -46,6 +53,7 @@ export class RunningCalls {
   /** It has settled. */
   remove(call: RunningCall): void {
     if (this.#calls.get(call.id) === call) this.#calls.delete(call.id)
+    call.orphan?.release()
   }
 
   cancel(id: number): void {
@@ -66,22 +74,27 @@ export class RunningCalls {
     this.#abandonAll(over, 'deadline')
   }
 
-  /** The connection is gone. Casts go on: their caller never meant to wait. */
+  /** The connection is gone. Casts go on to their deadlines: their caller never meant to wait. */
   callerLost(): void {
     const lost: RunningCall[] = []
-    for (const call of this.#calls.values()) if (!call.abandoned && !call.cast) lost.push(call)
+    for (const call of this.#calls.values()) {
+      if (call.abandoned) continue
+      if (call.cast)
+        call.orphan = this.#options.orphans?.adopt(call.deadlineAt, (reason) => this.#abandon(call, reason))
+      else lost.push(call)
+    }
     this.#abandonAll(lost, 'caller-lost')
   }
 
   #abandonAll(calls: RunningCall[], reason: CancelReason): void {
     for (const call of calls.splice(0, TOLD_AT_ONCE))
       if (!call.abandoned && this.#calls.get(call.id) === call) this.#abandon(call, reason)
-    if (calls.length > 0) this.#share.later(() => this.#abandonAll(calls, reason))
+    if (calls.length > 0) this.#options.share.later(() => this.#abandonAll(calls, reason))
   }
 
   #abandon(call: RunningCall, reason: CancelReason): void {
     call.abandoned = true
-    this.#onAbandoned(call.id, reason)
+    this.#options.onAbandoned(call.id, reason)
     call.cancel?.(reason)
   }
 }

@@ -25,6 +25,7 @@ import {
   type RpcIdentity,
 } from './hello.js'
 import { IncomingMethods, type MethodName } from './method-table.js'
+import type { OrphanedCasts } from './orphaned-casts.js'
 import type { Outbox } from './outbox.js'
 import type { PayloadCodec } from './payload-codec.js'
 import { isLaterId } from './pending-calls.js'
@@ -58,6 +59,8 @@ export interface ServeSessionOptions {
   readonly share?: TurnShare | undefined
   /** Whether the caller has so much to read that it should ask for no more. Default never. */
   readonly isBehind?: (() => boolean) | undefined
+  /** Keeps the deadlines of casts whose connection is gone. */
+  readonly orphans?: OrphanedCasts | undefined
 }
 
 /**
@@ -103,9 +106,13 @@ export class ServeSession implements FrameSink {
     this.#reassembly = new Reassembly({ frameBytesMax, budget })
     const streamsMax = options.streamsMax ?? options.callsMax
     this.#streams = new ServeStreams({ table: { outbox, codec, counters, budget, onWritten, share }, streamsMax })
-    this.#running = new RunningCalls(share, (id, reason) => {
-      outbox.dropBulk(id)
-      this.#streams.abandon(id, reason)
+    this.#running = new RunningCalls({
+      share,
+      orphans: options.orphans,
+      onAbandoned: (id, reason) => {
+        outbox.dropBulk(id)
+        this.#streams.abandon(id, reason)
+      },
     })
     this.#caller = { node: '', address: options.callerAddress, verified: false, certificate: undefined }
   }

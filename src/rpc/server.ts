@@ -1,6 +1,6 @@
 /**
  * The called side's transport: listens, bounds the connections, feeds their calls to the dispatcher, and goes away in
- * order. The only file of this side that imports `node:net`.
+ * order. The only file of rpc that listens.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { formatHostPort, type HostPort } from '../address.js'
@@ -16,10 +16,12 @@ import { Counters } from './counters.js'
 import { Flusher } from './flusher.js'
 import type { RpcIdentity } from './hello.js'
 import { HOUSEKEEPING_MS, type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
+import { OrphanedCasts } from './orphaned-casts.js'
 import type { PayloadCodec } from './payload-codec.js'
 import { PlainCodec } from './plain-codec.js'
 import { Refusals } from './refusals.js'
 import { SecureAcceptor } from './secure-acceptor.js'
+import { readAccepted, readData } from './shared-reading.js'
 import { SocketLink } from './socket-link.js'
 import { Sweeper } from './sweeper.js'
 import { TurnShares } from './turn-shares.js'
@@ -63,6 +65,7 @@ export class RpcServer {
   readonly #connections = new Set<Accepted>()
   readonly #server: Server
   readonly #refusals: Refusals
+  readonly #orphans: OrphanedCasts
   readonly #acceptor: SecureAcceptor | undefined
   /** Of all connections. */
   #unsentBytes = 0
@@ -76,6 +79,7 @@ export class RpcServer {
     this.#clock = options.clock ?? systemClock
     this.#flusher = new Flusher(this.#clock)
     this.#shares = new TurnShares(this.#clock)
+    this.#orphans = new OrphanedCasts(this.#clock)
     this.#limits = resolveRpcLimits(options.limits)
     this.#budget = options.budget ?? new ByteBudget(this.#limits.receivedBytesNodeMax)
     this.#codec = options.codec ?? new PlainCodec({ payloadBytesMax: this.#limits.frameBytesMax })
@@ -160,6 +164,7 @@ export class RpcServer {
         this.#onClosed?.()
       })
       this.#acceptor?.destroy()
+      this.#orphans.close()
       for (const connection of this.#connections) {
         connection.goAway()
         connection.flush()
@@ -188,7 +193,7 @@ export class RpcServer {
       return
     }
     this.#sweeper.start()
-    if (this.#acceptor === undefined) this.#serve(socket, NOTHING_PROVEN)
+    if (this.#acceptor === undefined) this.#serve(socket, NOTHING_PROVEN, readAccepted)
     else this.#acceptor.accept(socket)
   }
 
@@ -197,19 +202,16 @@ export class RpcServer {
       security,
       limits: this.#limits,
       steadyNow: () => this.#sweeper.steadyNow(),
-      onSecure: (socket, proof) => this.#serve(socket, proof),
+      onSecure: (socket, proof) => this.#serve(socket, proof, readData),
       onRefused: (refusal, address) => this.#refusals.add(refusal, address),
     })
   }
 
-  #serve(socket: Socket, proof: ConnectionProof): void {
+  #serve(socket: Socket, proof: ConnectionProof, read: typeof readAccepted): void {
     const { dispatcher, identity } = this.#options
     this.#shares.begin(this.#clock.monotonicMs())
     const connection = new Accepted({
-      open: (handler) => {
-        socket.on('data', (chunk) => handler.handleBytes(chunk, chunk.length))
-        return new SocketLink(socket, handler)
-      },
+      open: (handler) => new SocketLink(read(socket, handler), handler),
       flusher: this.#flusher,
       limits: this.#limits,
       shares: this.#shares,
@@ -226,6 +228,7 @@ export class RpcServer {
         counters: this.#counters,
         budget: new ByteBudget(this.#limits.receivedBytesMax, this.#budget),
         proof,
+        orphans: this.#orphans,
       },
     })
     this.#connections.add(connection)

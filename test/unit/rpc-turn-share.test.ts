@@ -168,7 +168,7 @@ describe('calls that lose their caller', () => {
     const told: number[] = []
     const waiting: (() => void)[] = []
     const share: TurnShare = { isOver: () => false, later: (work) => waiting.push(work) }
-    const running = new RunningCalls(share, (id) => told.push(id))
+    const running = new RunningCalls({ share, orphans: undefined, onAbandoned: (id) => told.push(id) })
     const calls = Array.from({ length: count }, (_, id): RunningCall => {
       return { id, deadlineAt: 5, cast: false, abandoned: false, cancel: undefined }
     })
