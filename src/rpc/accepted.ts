@@ -2,6 +2,7 @@
  * One accepted connection: joins a link, an outbox and the callee's session, and decides when it is given up: no hello
  * in time, garbage, a caller that does not read. What the calls do is the session's and the dispatcher's business.
  */
+import { concatBytes, EMPTY_BYTES } from '../bytes.js'
 import type { Refusal } from './caller-identity.js'
 import type { Flusher } from './flusher.js'
 import { CLOSE_MS, type RpcLimits } from './limits.js'
@@ -172,15 +173,15 @@ export class Accepted implements LinkHandler {
   handleBytes(chunk: Uint8Array, length: number): void {
     if (this.#closed || this.#cutAt !== undefined) return
     const { now, shares } = this.#options
-    // In a crowd strangers wait.
-    if (shares.isCrowded && this.#session.state === 'hello') {
-      this.#keepRest(chunk.slice(0, length))
+    // A socket that is paused right after it was resumed reads once more. And in a crowd strangers wait.
+    if (this.#rest !== undefined || (shares.isCrowded && this.#session.state === 'hello')) {
+      this.#keepRest(chunk.subarray(0, length))
       return
     }
     const at = now()
     shares.begin(at)
     const end = this.#serve(chunk, length, at)
-    if (end < length) this.#keepRest(chunk.slice(end, length))
+    if (end < length) this.#keepRest(chunk.subarray(end, length))
     shares.end()
   }
 
@@ -197,14 +198,17 @@ export class Accepted implements LinkHandler {
     return end
   }
 
-  #keepRest(rest: Uint8Array): void {
+  /** The memory is another's. */
+  #keepRest(more: Uint8Array): void {
+    this.#link.pauseReading()
+    const rest = concatBytes([this.#rest ?? EMPTY_BYTES, more])
+    this.#dropRest()
     if (this.#options.session.budget?.tryTake(rest.length) === false) {
       this.#cut('too-many-bytes-held')
       return
     }
     this.#rest = rest
     this.#restBytes = rest.length
-    this.#link.pauseReading()
     if (!this.#isBehind) this.#goOnLater()
   }
 
