@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { concatBytes } from '../../src/bytes.js'
+import { Accepted } from '../../src/rpc/accepted.js'
+import { ByteBudget } from '../../src/rpc/byte-budget.js'
+import { Counters } from '../../src/rpc/counters.js'
+import { Flusher } from '../../src/rpc/flusher.js'
 import { ItemPump } from '../../src/rpc/item-pump.js'
+import { resolveRpcLimits } from '../../src/rpc/limits.js'
 import { type RunningCall, RunningCalls } from '../../src/rpc/running-calls.js'
 import type { TurnShare } from '../../src/rpc/turn-share.js'
 import { TurnShares } from '../../src/rpc/turn-shares.js'
@@ -133,6 +139,106 @@ describe('a caller that asks for much at once', () => {
     isBehind = false
     expect(pair.callee.handleBytes(bytes.slice(taken), bytes.length - taken, 0)).toBe(bytes.length - taken)
     expect(pair.arrived).toHaveLength(3)
+  })
+})
+
+describe('a connection of which something waits', () => {
+  /** A connection to a callee that answers nothing, whose caller has asked for calls by these chunks. */
+  function accepted(receivedBytesMax: number, turns = new Turns()) {
+    const pair = new SessionPair()
+    pair.caller.greet()
+    const hello = pair.callerBox.take(true)
+    pair.callee.handleBytes(hello, hello.length, 0)
+    pair.answer()
+    const calls = [1, 2, 3, 4].map((id) => {
+      pair.start({ args: [id] })
+      return pair.callerBox.take(true)
+    })
+    const counters = new Counters()
+    const budget = new ByteBudget(receivedBytesMax)
+    const arrived: unknown[] = []
+    const link = { isReading: true, isOpen: true }
+    const connection = new Accepted({
+      open: () => ({
+        ...{
+          write: () => {},
+          unsentBytes: () => 0,
+          needsDrain: () => false,
+          sentBytes: () => 0,
+          receivedBytes: () => 0,
+        },
+        ...{ remoteAddress: () => '127.0.0.1:1', end: () => {} },
+        pauseReading: () => {
+          link.isReading = false
+        },
+        resumeReading: () => {
+          link.isReading = true
+        },
+        destroy: () => {
+          link.isOpen = false
+        },
+      }),
+      flusher: new Flusher(),
+      limits: resolveRpcLimits(undefined),
+      shares: turns.shares,
+      now: () => turns.now,
+      steadyNow: () => turns.now,
+      onBusy: () => {},
+      onUnsent: () => {},
+      onClosed: () => {},
+      onRefused: () => {},
+      session: {
+        codec: pair.codec,
+        identity: { cluster: 'c', node: 'n2', bootId: 'b2' },
+        dispatcher: {
+          dispatch: (call) => {
+            arrived.push(call.args[0])
+            turns.now += 5
+            return () => {}
+          },
+        },
+        counters,
+        budget,
+      },
+    })
+    connection.handleBytes(hello, hello.length)
+    return { turns, connection, calls, counters, budget, arrived, link }
+  }
+
+  it('is not read meanwhile, and what its socket had in hand comes after it', async () => {
+    const { turns, connection, calls, budget, arrived, link } = accepted(1e6)
+    const [first, second, third, fourth] = calls
+    const chunk = concatBytes([first!, second!, third!])
+    connection.handleBytes(chunk, chunk.length)
+    expect([arrived, link.isReading]).toEqual([[1], false])
+    expect(budget.taken).toBe(second!.length + third!.length)
+    connection.handleBytes(fourth!, fourth!.length)
+    await turns.rest()
+    expect([arrived, link.isReading, budget.taken]).toEqual([[1, 2, 3, 4], true, 0])
+  })
+
+  it('is closed when there is no memory for it, and gives it back when it ends', () => {
+    const small = accepted(10)
+    const chunk = concatBytes(small.calls)
+    small.connection.handleBytes(chunk, chunk.length)
+    expect([small.counters.snapshot(), small.link.isOpen]).toEqual([{ 'too-many-bytes-held': 1 }, false])
+    const large = accepted(1e6)
+    large.connection.handleBytes(chunk, chunk.length)
+    expect(large.budget.taken).toBeGreaterThan(0)
+    large.connection.handleClose(undefined)
+    expect(large.budget.taken).toBe(0)
+  })
+
+  it('has strangers wait in a crowd, and nobody else', async () => {
+    const { turns, connection, calls, arrived } = accepted(1e6)
+    turns.shares.begin(turns.now)
+    turns.now += 5
+    turns.shares.end()
+    const stranger = accepted(1e6, turns)
+    connection.handleBytes(calls[0]!, calls[0]!.length)
+    expect([arrived, stranger.connection.isAnonymous]).toEqual([[1], true])
+    await turns.rest()
+    expect(stranger.connection.isAnonymous).toBe(false)
   })
 })
 
