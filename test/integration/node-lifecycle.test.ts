@@ -225,6 +225,7 @@ describe('the stop hook', () => {
     await a.leave()
     await registration.deactivate()
     await registration.stop()
+    await a.close()
     expect(stops).toBe(1)
   })
 
