@@ -44,7 +44,7 @@ const UNSENT_FACTOR_MAX = 2
 
 export class Accepted implements LinkHandler {
   readonly #options: AcceptedOptions
-  readonly #outbox = new Outbox()
+  readonly #outbox: Outbox
   readonly #link: Link
   readonly #writer: LinkWriter
   readonly #session: ServeSession
@@ -61,6 +61,7 @@ export class Accepted implements LinkHandler {
     const { limits } = options
     const steadyAt = options.steadyNow()
     this.#options = options
+    this.#outbox = new Outbox(options.session.codec)
     this.#helloDeadlineAt = steadyAt + limits.helloMs
     this.#link = options.open(this)
     this.#writer = new LinkWriter(

@@ -62,7 +62,7 @@ export interface ConnectionStats {
 export class Connection implements LinkHandler, CallHolder {
   readonly #options: ConnectionOptions
   readonly #owner: ConnectionOwner
-  readonly #outbox = new Outbox()
+  readonly #outbox: Outbox
   readonly #session: CallSession
   readonly #link: Link
   readonly #writer: LinkWriter
@@ -78,6 +78,7 @@ export class Connection implements LinkHandler, CallHolder {
   constructor(options: ConnectionOptions, owner: ConnectionOwner) {
     const { limits } = options
     this.#options = options
+    this.#outbox = new Outbox(options.session.codec)
     this.#owner = owner
     this.#session = new CallSession({
       ...options.session,

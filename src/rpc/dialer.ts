@@ -1,5 +1,5 @@
 /**
- * Opens connections, in plaintext or secured: the only file of the caller's side that imports `node:net` and `node:tls`.
+ * Opens connections, in plaintext or secured: the only file of the caller's side that does.
  * Knows nothing of the protocol, and of TLS only when to begin.
  */
 import { connect } from 'node:net'
@@ -9,6 +9,7 @@ import type { Sockets } from '../runtime.js'
 import type { ChannelSecurity } from './channel-security.js'
 import { callerHandshakeFault } from './handshake-fault.js'
 import type { Link, LinkHandler } from './link.js'
+import { ownReading, sharedReading } from './shared-reading.js'
 import { SocketLink } from './socket-link.js'
 
 /**
@@ -17,8 +18,6 @@ import { SocketLink } from './socket-link.js'
  */
 export type Dial = (address: HostPort, handler: LinkHandler, node: string) => Link
 
-/** Untouched pages of it cost nothing; a reply of 64 KiB comes in one piece. */
-const RECEIVE_BYTES = 262_144
 const KEEP_ALIVE_MS = 30_000
 const TUNING = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS } as const
 
@@ -27,7 +26,7 @@ export const dialOver =
   (open: Sockets['connect']): Dial =>
   (address, handler) => {
     const { host, port } = address
-    const socket = open({ host, port, ...TUNING, onread: reading(handler) })
+    const socket = open({ host, port, ...TUNING, onread: sharedReading(handler) })
     socket.on('connect', () => handler.handleOpen())
     return new SocketLink(socket, handler, { remoteAddress: formatHostPort(address) })
   }
@@ -39,7 +38,7 @@ export function dialSecured(security: ChannelSecurity): Dial {
   return (address, handler, node) => {
     const { host, port } = address
     // The types know `onread` of plain sockets alone.
-    const options = { host, port, onread: reading(handler), ...security.clientOptions() }
+    const options = { host, port, onread: ownReading(handler), ...security.clientOptions() }
     const socket = connectTls(options)
     socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
     let isSecured = false
@@ -53,18 +52,5 @@ export function dialSecured(security: ChannelSecurity): Dial {
       remoteAddress: formatHostPort(address),
       explain: (code) => (isSecured ? undefined : callerHandshakeFault(code)?.message),
     })
-  }
-}
-
-function reading(handler: LinkHandler): {
-  buffer: Uint8Array
-  callback: (length: number, bytes: Uint8Array) => boolean
-} {
-  return {
-    buffer: Buffer.allocUnsafeSlow(RECEIVE_BYTES),
-    callback: (length, bytes) => {
-      handler.handleBytes(bytes, length)
-      return true
-    },
   }
 }

@@ -6,6 +6,7 @@
 import { type BulkMessage, BulkQueue, PIECE_BYTES, WHOLE_BYTES_MAX } from './bulk-queue.js'
 import { ByteWriter, newBytes } from './byte-writer.js'
 import { HEAD_BYTES, LENGTH_BYTES, MORE_FLAG, PREAMBLE_BYTES, readU32 } from './frame.js'
+import type { PayloadCodec } from './payload-codec.js'
 
 const SLAB_BYTES_MIN = 4_096
 /** A slab that grew past this is not kept. */
@@ -16,6 +17,9 @@ const BULK_BYTES_PER_SLAB = PIECE_BYTES
 /** Above it no further item of a stream is asked for, whatever its credit. */
 const ITEM_BYTES_WAITING_MAX = 262_144
 const SPARES_MAX = ITEM_BYTES_WAITING_MAX / PIECE_BYTES
+
+/** Whose payloads are sent. */
+type PayloadMemory = Pick<PayloadCodec, 'giveAway' | 'takeBack'>
 
 export class Outbox {
   readonly #bulk = new BulkQueue()
@@ -31,8 +35,14 @@ export class Outbox {
   epoch = 0
   /** Whether long frames leave in pieces; not before the peer said that it can read them. */
   cutsPieces = false
+  readonly #codec: PayloadMemory
   /** Set while the socket takes nothing: items of streams then wait behind everything else. */
   holdsItems = false
+
+  /** The codec is that of the payloads, which are copied unless it gives them away. */
+  constructor(codec: PayloadMemory = {}) {
+    this.#codec = codec
+  }
 
   get pendingBytes(): number {
     return this.writer.length
@@ -69,7 +79,8 @@ export class Outbox {
 
   /**
    * Ends the frame at `mark` with a payload after what was written of it. A long one waits for its turn, and one that ends
-   * a call of which items wait, behind them: it is returned. The payload is copied.
+   * a call of which items wait, behind them: it is returned. The payload is the codec's last one, or anything that is used
+   * again.
    */
   closeWith(mark: number, payload: Uint8Array): BulkMessage | undefined {
     const { writer } = this
@@ -173,21 +184,29 @@ export class Outbox {
     writer.u8(isSent ? kind : kind | MORE_FLAG)
     writer.u32(id)
     writer.raw(piece)
-    if (piece.length === PIECE_BYTES && this.#spares.length < SPARES_MAX) this.#spares.push(piece)
+    if (piece.buffer.byteLength > PIECE_BYTES) {
+      if (isSent) this.#codec.takeBack?.(piece)
+    } else if (piece.length === PIECE_BYTES && this.#spares.length < SPARES_MAX) this.#spares.push(piece)
   }
 
-  /** Copies of the parts in which a body travels; one for an empty body. */
+  /** The parts in which a body travels; one for an empty body. Copies, unless the body is ours. */
   #cut(body: Uint8Array): Uint8Array[] {
     const pieces: Uint8Array[] = []
+    const isOurs = body.length > PIECE_BYTES && this.#codec.giveAway?.(body) === true
     let at = 0
     do {
       const part = body.subarray(at, at + PIECE_BYTES)
-      const spare = part.length === PIECE_BYTES ? this.#spares.pop() : undefined
-      spare?.set(part)
-      pieces.push(spare ?? new Uint8Array(part))
+      pieces.push(isOurs ? part : this.#copyOf(part))
       at += PIECE_BYTES
     } while (at < body.length)
     return pieces
+  }
+
+  #copyOf(part: Uint8Array): Uint8Array {
+    const spare = part.length === PIECE_BYTES ? this.#spares.pop() : undefined
+    if (spare === undefined) return new Uint8Array(part)
+    spare.set(part)
+    return spare
   }
 }
 

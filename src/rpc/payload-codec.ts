@@ -17,6 +17,13 @@ export interface PayloadCodec {
   readonly name: string
   /** The bytes are valid until the next use of the codec. `root` begins the path that an error names. */
   encode(value: unknown, root: string): Uint8Array
+  /**
+   * True when these bytes, or what they are a part of, are what `encode` gave last and from now on the caller's: the codec
+   * takes other memory. Without it long payloads are copied.
+   */
+  giveAway?(bytes: Uint8Array): boolean
+  /** Whoever was given them, or the whole of which they are a part, is done with them. */
+  takeBack?(bytes: Uint8Array): void
   /** Must keep no reference to the bytes: they are overwritten afterwards. */
   decode(bytes: Uint8Array): unknown
 }

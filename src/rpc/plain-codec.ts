@@ -26,6 +26,14 @@ export class PlainCodec implements PayloadCodec {
     return this.#writer.tryWrite(value) ?? this.#reference.encode(value, root)
   }
 
+  giveAway(bytes: Uint8Array): boolean {
+    return this.#writer.giveAway(bytes)
+  }
+
+  takeBack(bytes: Uint8Array): void {
+    this.#writer.takeBack(bytes)
+  }
+
   /** Throws a PayloadError. */
   decode(bytes: Uint8Array): unknown {
     const value = this.#reader.tryRead(bytes)

@@ -21,7 +21,7 @@ const CACHED_KEY_BYTES_MAX = 31
 const KEY_SLOTS = 1_024
 /** Shorter texts are cheaper to make here than by a call into the system. */
 const TINY_TEXT_BYTES_MAX = 8
-const COPY_BY_SLICE_BYTES = 1_024
+const UNFILLED_BYTES = 1_024
 
 const scratch = new DataView(new ArrayBuffer(8))
 const scratchBytes = new Uint8Array(scratch.buffer)
@@ -173,11 +173,17 @@ export class PlainReader {
   #binary(size: number): unknown {
     const at = this.#take(size)
     if (at < 0 || !this.#weigh(OBJECT_BYTES)) return UNREAD
-    const { buffer, byteOffset } = this.#bytes
-    if (size >= COPY_BY_SLICE_BYTES) return new Uint8Array(buffer.slice(byteOffset + at, byteOffset + at + size))
+    if (size >= UNFILLED_BYTES) return this.#longBinary(at, size)
     const copy = new Uint8Array(size)
     for (let i = 0; i < size; i++) copy[i] = this.#bytes[at + i] as number
     return copy
+  }
+
+  /** Memory that nobody fills with zeroes first. */
+  #longBinary(at: number, size: number): Uint8Array {
+    const copy = Buffer.allocUnsafeSlow(size)
+    this.#bytes.copy(copy, 0, at, at + size)
+    return new Uint8Array(copy.buffer)
   }
 
   #number(type: number): unknown {

@@ -7,7 +7,7 @@ import { Constant, Extension } from './extension-types.js'
 import { DEPTH_MAX, PLAIN_TEXT_LENGTH_MAX } from './values.js'
 
 const BYTES_MIN = 4_096
-/** A buffer that grew past this is not kept. */
+/** A buffer that grew past this is kept until something is written that does not need it. */
 const BYTES_KEPT_MAX = 1_048_576
 /** The longest head of a value: of a number, or of a container. */
 const HEAD_BYTES_MAX = 9
@@ -39,13 +39,30 @@ export class PlainWriter {
     try {
       if (!this.#value(value, 0) || this.#length > this.#bytesMax) return undefined
       const written = new Uint8Array(this.#bytes.buffer, 0, this.#length)
-      if (this.#bytes.length > BYTES_KEPT_MAX) this.#bytes = Buffer.allocUnsafeSlow(BYTES_MIN)
+      if (this.#bytes.length > BYTES_KEPT_MAX && this.#length <= BYTES_KEPT_MAX) this.#renew()
       return written
     } catch {
       return undefined // a getter threw, or the memory is full: the reference says what is wrong
     } finally {
       this.#isBusy = false
     }
+  }
+
+  /** Whether what was written last is a part of them; it is the caller's then. */
+  giveAway(bytes: Uint8Array): boolean {
+    if (bytes.buffer !== this.#bytes.buffer) return false
+    this.#renew()
+    return true
+  }
+
+  /** What was given away is used again: a whole of megabytes is dear to make. */
+  takeBack(bytes: Uint8Array): void {
+    const { buffer } = bytes
+    if (!this.#isBusy && buffer.byteLength > this.#bytes.length) this.#bytes = Buffer.from(buffer)
+  }
+
+  #renew(): void {
+    this.#bytes = Buffer.allocUnsafeSlow(BYTES_MIN)
   }
 
   #value(value: unknown, depth: number): boolean {

@@ -1,6 +1,6 @@
 /**
  * The called side's transport: listens, bounds the connections, feeds their calls to the dispatcher, and goes away in
- * order. The only file of this side that imports `node:net`.
+ * order. The only file of rpc that listens.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { formatHostPort, type HostPort } from '../address.js'
@@ -21,6 +21,7 @@ import type { PayloadCodec } from './payload-codec.js'
 import { PlainCodec } from './plain-codec.js'
 import { Refusals } from './refusals.js'
 import { SecureAcceptor } from './secure-acceptor.js'
+import { readAccepted, readData } from './shared-reading.js'
 import { SocketLink } from './socket-link.js'
 import { Sweeper } from './sweeper.js'
 
@@ -189,7 +190,7 @@ export class RpcServer {
       return
     }
     this.#sweeper.start()
-    if (this.#acceptor === undefined) this.#serve(socket, NOTHING_PROVEN)
+    if (this.#acceptor === undefined) this.#serve(socket, NOTHING_PROVEN, readAccepted)
     else this.#acceptor.accept(socket)
   }
 
@@ -198,18 +199,15 @@ export class RpcServer {
       security,
       limits: this.#limits,
       steadyNow: () => this.#sweeper.steadyNow(),
-      onSecure: (socket, proof) => this.#serve(socket, proof),
+      onSecure: (socket, proof) => this.#serve(socket, proof, readData),
       onRefused: (refusal, address) => this.#refusals.add(refusal, address),
     })
   }
 
-  #serve(socket: Socket, proof: ConnectionProof): void {
+  #serve(socket: Socket, proof: ConnectionProof, read: typeof readAccepted): void {
     const { dispatcher, identity } = this.#options
     const connection = new Accepted({
-      open: (handler) => {
-        socket.on('data', (chunk) => handler.handleBytes(chunk, chunk.length))
-        return new SocketLink(socket, handler)
-      },
+      open: (handler) => new SocketLink(read(socket, handler), handler),
       flusher: this.#flusher,
       limits: this.#limits,
       now: this.#clock.monotonicMs,

@@ -4,6 +4,7 @@ import { ByteBudget } from '../../src/rpc/byte-budget.js'
 import { FrameKind, MORE_FLAG } from '../../src/rpc/frame.js'
 import { FrameReader } from '../../src/rpc/frame-reader.js'
 import { Outbox } from '../../src/rpc/outbox.js'
+import { PlainCodec } from '../../src/rpc/plain-codec.js'
 import { PARTIAL_MESSAGES_MAX, PIECE_BYTES_MIN, Reassembly } from '../../src/rpc/reassembly.js'
 
 const span = (bytes: Uint8Array) => ({ bytes, start: 0, end: bytes.length })
@@ -99,6 +100,40 @@ describe('a slab that the socket kept', () => {
     outbox.slabReturned(false)
     send(4, 60_000)
     expect(outbox.take(false).buffer).toBe(first.buffer)
+  })
+})
+
+describe('a long payload that its codec gives away', () => {
+  it('waits where it was encoded, whatever is encoded meanwhile; the memory is used again once it has left', () => {
+    const codec = new PlainCodec()
+    const outbox = new Outbox(codec)
+    outbox.cutsPieces = true
+    const encode = (fill: number) => codec.encode(filled(3 * PIECE_BYTES, fill), 'result')
+    const write = (id: number, payload: Uint8Array) =>
+      outbox.closeWith(outbox.openFrame(FrameKind.reply, id, payload.length), payload)
+    const one = encode(1)
+    write(1, one)
+    const two = encode(2)
+    write(2, two)
+    expect(two.buffer).not.toBe(one.buffer)
+
+    const bodies = new Map<number, Buffer>()
+    while (outbox.hasBulk) {
+      outbox.fillSlab()
+      const bytes = outbox.take(true)
+      const reader = new FrameReader(
+        {
+          handleFrame(_kind, id, { bytes: from, start, end }) {
+            bodies.set(id, Buffer.concat([bodies.get(id) ?? Buffer.alloc(0), from.subarray(start, end)]))
+            return true
+          },
+        },
+        1e9,
+      )
+      reader.push(bytes, bytes.length)
+    }
+    for (const id of [1, 2]) expect(codec.decode(bodies.get(id) as Buffer)).toEqual(filled(3 * PIECE_BYTES, id))
+    expect([one.buffer, two.buffer]).toContain(encode(3).buffer)
   })
 })
 

@@ -61,6 +61,7 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/rpc/rpc.ts': [],
   'src/rpc/secure-acceptor.ts': ['node'],
   'src/rpc/server.ts': ['node'],
+  'src/rpc/shared-reading.ts': ['node'],
   'src/rpc/socket-link.ts': ['node'],
   'src/rpc/stub.ts': [],
   'src/rpc/tracing.ts': ['node'],
@@ -95,7 +96,12 @@ export const OPEN_FILES: readonly { readonly from: Module; readonly file: string
 export const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   'node:dgram': ['src/membership/udp-transport.ts'],
   'node:http': ['src/node/health-endpoint.ts'],
-  'node:net': ['src/membership/stream-transport.ts', 'src/rpc/dialer.ts', 'src/rpc/server.ts'],
+  'node:net': [
+    'src/membership/stream-transport.ts',
+    'src/rpc/dialer.ts',
+    'src/rpc/server.ts',
+    'src/rpc/shared-reading.ts',
+  ],
   'node:tls': ['src/rpc/certificate-security.ts', 'src/rpc/dialer.ts', 'src/rpc/secure-acceptor.ts'],
 }
 
