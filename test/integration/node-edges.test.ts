@@ -246,6 +246,17 @@ describe('an address that cannot be bound is refused with its option and the way
   })
 })
 
+it('what a library has put into all objects is no option of ours', async () => {
+  const a = await nodes.start('a')
+  await a.provide('users', { get: () => 1 })
+  Object.defineProperty(Object.prototype, 'polyfilled', { value: 1, enumerable: true, configurable: true })
+  try {
+    expect(await a.callCb('users', 'get', [], { timeout: 1_000 })).toBe(1)
+  } finally {
+    Reflect.deleteProperty(Object.prototype, 'polyfilled')
+  }
+})
+
 it('on refuses an event that would never come, and a listener that is none', async () => {
   const a = await nodes.start('a')
   expect(() => a.on('error' as never, () => {})).toThrow(/no event 'error'; there are member, service, fault/)
