@@ -26,6 +26,12 @@ export interface PayloadCodec {
   takeBack?(bytes: Uint8Array): void
   /** Must keep no reference to the bytes: they are overwritten afterwards. */
   decode(bytes: Uint8Array): unknown
+  /** The same of the bytes from `start` up to `end`, for a codec that can do without a view of them. */
+  decodePart?(bytes: Uint8Array, start: number, end: number): unknown
+}
+
+export function decodePart(codec: PayloadCodec, bytes: Uint8Array, start: number, end: number): unknown {
+  return codec.decodePart === undefined ? codec.decode(bytes.subarray(start, end)) : codec.decodePart(bytes, start, end)
 }
 
 export interface MsgpackCodecOptions {
