@@ -13,7 +13,8 @@ const config: ViteUserConfig = defineConfig({
     ],
     exclude: NOT_HERE,
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the cores that this is meant for: many files wait for processes and sockets.
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: ['default', './test/support/plain-reporter.ts'],

@@ -34,19 +34,15 @@ export type {
   Seeds,
   SwimConfig,
 } from './membership/index.js'
-export { type CloseOnSignalOptions, closeOnSignal } from './node/close-on-signal.js'
+export { closeOnSignal } from './node/close-on-signal.js'
 export type { NodeHealth } from './node/health.js'
 export type { ServiceHook } from './node/hook.js'
 export type { NodeInspection } from './node/inspection.js'
+export type { CloseOnSignalOptions, LeaveOptions, WaitForServicesOptions } from './node/node-options.js'
 export type { HealthNodeOptions, NodeOptions, RpcNodeOptions } from './node/options.js'
 export type { ProvideOptions } from './node/provided-services.js'
 export type { Registration, ServiceHealth } from './node/registration.js'
-export type {
-  LeaveOptions,
-  NodeEvents,
-  ShoalNode,
-  WaitForServicesOptions,
-} from './node/shoal-node.js'
+export type { NodeEvents, ShoalNode } from './node/shoal-node.js'
 export { createNode } from './node.js'
 export type {
   AdminStatus,

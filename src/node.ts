@@ -4,7 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
-import { formatHostPort } from './address.js'
+import { formatHostPort, type HostPort } from './address.js'
+import { bindFault } from './bind-fault.js'
 import type { Clock } from './clock.js'
 import { ShoalError } from './errors.js'
 import {
@@ -39,7 +40,7 @@ const REGISTRY_BYTES_MAX = 1_200
  * Starts a node: resolves when its sockets are bound and a seed, or a member that the snapshot remembers, has answered,
  * else when all were tried once or 3 s have passed; they go on in the background. A name that is known at another address
  * is settled first: it rejects NAME_CONFLICT if a node answers to it there, and takes the name over if none does. Rejects
- * INVALID_OPTION, JOIN_FAILED (with `requireSeed`), or with a socket's error too; nothing is left open then.
+ * INVALID_OPTION, JOIN_FAILED (with `requireSeed`), or under a socket's code (EADDRINUSE) too; nothing is left open then.
  */
 export function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
   return startNode(given, systemRuntime)
@@ -49,11 +50,12 @@ export function createNode(given: NodeOptions = {}): Promise<ShoalNode> {
 export async function startNode(given: NodeOptions, runtime: Runtime): Promise<ShoalNode> {
   const { clock, random } = runtime
   const options = resolveOptions(given, { env: process.env, hostname: hostname(), random })
-  const rpcBind = await resolveBind(options.rpcBind)
+  const rpcBind = await resolveBind(options.rpcBind, rpcOptionOf(options))
   const { host } = await resolveAdvertise(options.advertise, { host: rpcBind.host, port: 1 })
   const keyring = new Keyring(options.keys)
   warnIfExposed(host, options)
   const emitter = new Emitter<NodeEvents>(['member', 'service', 'fault'])
+  const faults = holdFaults(emitter, clock)
   const feed = new ServiceFeed()
   const bootId = makeBootId(clock.wallMs(), random)
   const registry: Registry = createRegistry(options, {
@@ -72,7 +74,7 @@ export async function startNode(given: NodeOptions, runtime: Runtime): Promise<S
     ...callsOf(options),
     ...(options.keys === undefined ? {} : { keys: keyring.keys }),
     onEvidence: (node, evidence) => link.handleEvidence(node, evidence),
-    onFault: (error) => emitter.emit('fault', error),
+    onFault: faults.tell,
   })
   const link = new ClusterLink(
     {
@@ -100,9 +102,8 @@ export async function startNode(given: NodeOptions, runtime: Runtime): Promise<S
     },
   })
   try {
-    const { port } = await rpc.listen()
+    const port = await listen(rpc, rpcBind, rpcOptionOf(options))
     const rpcAddress = formatHostPort({ host, port })
-    const faults = holdFaults(emitter, clock)
     const membership = await startMembership({ options, runtime, link, rpcAddress, claim, onFault: faults.tell })
     node = new ShoalNode({ clock, options, membership, registry, rpc, rpcAddress, link, emitter, feed, endpoint })
     link.attach(membership)
@@ -114,6 +115,20 @@ export async function startNode(given: NodeOptions, runtime: Runtime): Promise<S
     await (node ?? rpc).close()
     await endpoint?.close()
     throw error
+  }
+}
+
+/** Where the address for calls comes from. */
+function rpcOptionOf({ rpc }: ResolvedOptions): string {
+  return rpc?.bind === undefined ? 'bind' : 'rpc.bind'
+}
+
+/** The port that it took. */
+async function listen(rpc: Rpc, bind: HostPort, option: string): Promise<number> {
+  try {
+    return (await rpc.listen()).port
+  } catch (error) {
+    throw bindFault(option, bind, error)
   }
 }
 
@@ -189,10 +204,8 @@ function holdFaults(emitter: Emitter<NodeEvents>, clock: Clock): { tell: (error:
     else if (early.length < EARLY_FAULTS_MAX) early.push(error)
   }
   const release = (): void => {
-    clock.setImmediate(() => {
-      held = false
-      early.forEach(tell)
-    })
+    held = false
+    clock.setImmediate(() => early.forEach(tell))
   }
   return { tell, release }
 }

@@ -23,9 +23,9 @@ export function reaches(bound: string, host: string): boolean {
   return bound === '::' || isIPv4(bound) === isIPv4(host)
 }
 
-/** The literal to bind to, in its one spelling; a host name is resolved once, to IPv4 if it has any. */
-export async function resolveBind({ host, port }: HostPort): Promise<HostPort> {
-  return { host: isIP(host) === 0 ? await resolveName(host, 4) : canonicalHost(host), port }
+/** The literal to bind to, in its one spelling; a host name is resolved once, to IPv4 if it has any. Rejects with INVALID_OPTION. */
+export async function resolveBind({ host, port }: HostPort, option = 'bind'): Promise<HostPort> {
+  return { host: isIP(host) === 0 ? await resolveName(option, host, 4) : canonicalHost(host), port }
 }
 
 /**
@@ -40,7 +40,8 @@ export async function resolveAdvertise(advertise: string | undefined, bound: Hos
   const wanted = tryParseHostPort(advertise, bound.port)
   if (wanted === undefined || wanted.port === 0) throw invalid(`advertise '${advertise}' is neither host nor host:port`)
   const family = isIPv4(bound.host) ? 4 : 6
-  const host = isIP(wanted.host) === 0 ? await resolveName(wanted.host, family) : canonicalHost(wanted.host)
+  const host =
+    isIP(wanted.host) === 0 ? await resolveName('advertise', wanted.host, family) : canonicalHost(wanted.host)
   if (isWildcard(host)) throw invalid(`advertise '${advertise}' is no address others can reach`)
   if (!reaches(bound.host, host)) {
     const [own, other] = family === 4 ? ['IPv4', 'IPv6'] : ['IPv6', 'IPv4']
@@ -52,11 +53,13 @@ export async function resolveAdvertise(advertise: string | undefined, bound: Hos
 }
 
 /** The first address of the wanted family, else the first of the other one. */
-async function resolveName(name: string, family: 4 | 6): Promise<string> {
+async function resolveName(option: string, name: string, family: 4 | 6): Promise<string> {
   try {
     return canonicalHost((await lookup(name, { family }).catch(() => lookup(name))).address)
   } catch (cause) {
-    throw new ShoalError('INVALID_OPTION', `the name '${name}' to bind or advertise does not resolve`, { cause })
+    const code = (cause as NodeJS.ErrnoException).code ?? 'no code'
+    const message = `${option}: the name '${name}' does not resolve (${code}): check it and the name server, or set an IP address`
+    throw new ShoalError('INVALID_OPTION', message, { cause })
   }
 }
 

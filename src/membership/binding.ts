@@ -1,5 +1,6 @@
 /** The two sockets of membership, UDP and TCP on one port, and what is known only once they are bound. */
 import { type HostPort, tryParseHostPort, zoneProblem } from '../address.js'
+import { bindFault } from '../bind-fault.js'
 import { ShoalError } from '../errors.js'
 import type { Runtime } from '../runtime.js'
 import { resolveAdvertise, resolveBind } from './advertise.js'
@@ -45,7 +46,10 @@ export async function bindAll(options: MembershipOptions, { clock, sockets }: Ru
   const vsn = versionsFor(options.delegateProtocol ?? 'plain')
   const config = { ...profile, packetBytesMax: profile.packetBytesMax - envelope.overhead, vsn }
   const wanted = await resolveBind(parseBind(options.bind ?? DEFAULT_BIND))
-  const { udp, streams } = await bindBoth(wanted, { envelope, timeoutMs: config.streamTimeoutMs, clock, sockets })
+  const parts = { envelope, timeoutMs: config.streamTimeoutMs, clock, sockets }
+  const { udp, streams } = await bindBoth(wanted, parts).catch((error: unknown) => {
+    throw bindFault('bind', wanted, error)
+  })
   try {
     const bind = { host: wanted.host, port: udp.port }
     const advertised = await resolveAdvertise(options.advertise, bind)

@@ -40,7 +40,7 @@ export class Dispatch {
     const { members, roster, prober, responder, contest, corrections, users } = this.#parts
     switch (message.type) {
       case 'ping':
-        if (!contest.handlePing(message, now)) responder.handlePing(message, from)
+        if (!contest.handlePing(message, now)) responder.handlePing(message, from, now)
         break
       case 'indirectPing':
         responder.handleIndirectPing(message, from, now)

@@ -23,6 +23,8 @@ export interface ResponderParts {
   readonly self: Self
   readonly outbound: Outbound
   readonly allowance: Allowance
+  /** A node of this name, which is no member, pings us from this address. */
+  readonly onStranger: (name: string, at: HostPort, now: number) => void
   readonly count: (reason: 'wrong-name' | 'relays-full' | 'answers-full') => void
 }
 
@@ -53,13 +55,14 @@ export class Responder {
     this.#relayBucket = new TokenBucket(RELAY_RATE, now)
   }
 
-  handlePing(ping: Ping, from: HostPort): void {
+  handlePing(ping: Ping, from: HostPort, now: number): void {
     if (!this.#isForUs(ping)) return
-    const { allowance, outbound, count, members } = this.#parts
+    const { allowance, outbound, count, members, onStranger } = this.#parts
     const ack = { type: 'ack', seqNo: ping.seqNo, payload: EMPTY_BYTES } as const
     const to = endpointOf(ping.source) ?? from
     const claimed = ping.source === undefined ? undefined : members.get(ping.source.node)
     if (claimed !== undefined) members.verify(claimed, from)
+    else if (ping.source !== undefined && isSameEndpoint(to, from)) onStranger(ping.source.node, from, now)
     const sender = this.#provenMember(ping.source?.node, to)
     if (sender === undefined ? !allowance.tryAckStranger(encodeMessage(ack).length) : !allowance.tryAnswer()) {
       count('answers-full')

@@ -98,7 +98,10 @@ export class Swim {
       tellByTcp: features.tellByTcp,
     }
     this.#prober = new Prober(proberParts, now + random() * config.probeIntervalMs)
-    this.#responder = new Responder({ ...shared, self: this.#self, allowance: this.#allowance, count }, now)
+    const onStranger = (stranger: string, at: HostPort, since: number): void =>
+      this.#healer.handleStranger(stranger, at, since)
+    const responding = { ...shared, self: this.#self, allowance: this.#allowance, onStranger, count }
+    this.#responder = new Responder(responding, now)
     const onHealed = (member: string, at: number): void => this.#healer.handleAnswer(member, at)
     const onForeignState = (state: Uint8Array, at: number): void => this.#users.handleForeignState(state, at)
     const onList: SyncParts['onList'] = (nodes, isJoinReply, at) => this.#contest.handleList(nodes, isJoinReply, at)

@@ -4,26 +4,26 @@
  */
 import { constants } from 'node:os'
 import { ShoalError } from '../errors.js'
-import type { LeaveOptions, ShoalNode } from './shoal-node.js'
+import { type CloseOnSignalOptions, checkNames, type LeaveOptions } from './node-options.js'
+import type { ShoalNode } from './shoal-node.js'
 import { checkTimeLimit } from './time-limit.js'
 
-export interface CloseOnSignalOptions extends LeaveOptions {
-  /** When everything is closed, end the process by the signal, as if nobody had caught it. Default true. */
-  readonly exit?: boolean
-}
+/** The nodes of this process that are on their way out: the last one ends it. */
+const underWay = new Set<object>()
 
 /**
  * At the first of these signals the node leaves, draining its services, and closes; the process then ends by that signal
- * unless `exit` is false. A second signal ends the process at once. Returns a function that takes the listeners off.
+ * unless `exit` is false, and of several nodes when the last has closed. A second signal ends the process at once. Returns a function that takes the listeners off.
  * Throws INVALID_ARGUMENT for a list that is empty or names what is no signal, or none that can be caught, and for a
  * `drain` that is no time.
  */
 export function closeOnSignal(
   node: ShoalNode,
   signals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'],
-  { exit = true, ...leave }: CloseOnSignalOptions = {},
+  options: CloseOnSignalOptions = {},
 ): () => void {
   checkSignals(signals)
+  const { exit = true, ...leave } = checkNames('closeOnSignal', options)
   if (leave.drain !== undefined) checkTimeLimit('drain', leave.drain)
   const off = (): void => {
     for (const signal of signals) process.removeListener(signal, onSignal)
@@ -34,9 +34,17 @@ export function closeOnSignal(
   }
   let isClosing = false
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (isClosing) end(signal)
-    else void goAway(node, leave).then(() => (exit ? end(signal) : off()))
+    if (isClosing) {
+      end(signal)
+      return
+    }
     isClosing = true
+    underWay.add(onSignal)
+    void goAway(node, leave).then(() => {
+      underWay.delete(onSignal)
+      if (exit && underWay.size === 0) end(signal)
+      else off()
+    })
   }
   for (const signal of signals) process.on(signal, onSignal)
   return off

@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { formatHostPort, type HostPort } from '../address.js'
+import { bindFault } from '../bind-fault.js'
 import type { NodeHealth } from './health.js'
 
 const CONNECTIONS_MAX = 64
@@ -33,9 +34,10 @@ export class HealthEndpoint {
         keepAliveTimeout: REQUEST_MS,
       })
       server.maxConnections = CONNECTIONS_MAX
-      server.once('error', reject)
+      const fail = (error: Error): void => reject(bindFault('health.bind', address, error))
+      server.once('error', fail)
       server.listen({ ...address, exclusive: true }, () => {
-        server.removeListener('error', reject)
+        server.removeListener('error', fail)
         resolve(new HealthEndpoint(server, address))
       })
     })

@@ -22,8 +22,8 @@ export class HealthProbe {
   #tracker: HealthTracker
   #timer: Timer | undefined
   #hanging = 0
-  /** Counts starts: what an earlier life's check brings comes too late. */
-  #life = 0
+  /** Aborted at the end of a life: what its checks bring comes too late, and nobody waits for them. */
+  #life = new AbortController()
 
   constructor(parts: HealthProbeParts) {
     this.#parts = parts
@@ -37,12 +37,13 @@ export class HealthProbe {
   /** Begins with a clean slate; the first check comes after the delay. */
   start(): void {
     this.stop()
+    this.#life = new AbortController()
     this.#tracker = new HealthTracker(this.#parts.options)
     this.#schedule(this.#parts.options.delay)
   }
 
   stop(): void {
-    this.#life++
+    this.#life.abort()
     this.#parts.clock.clearTimer(this.#timer)
     this.#timer = undefined
   }
@@ -50,19 +51,19 @@ export class HealthProbe {
   #schedule(delayMs: number): void {
     this.#timer = this.#parts.clock.setTimeout(() => {
       this.#schedule(this.#parts.options.interval)
-      void this.#checkOnce(this.#life)
+      void this.#checkOnce(this.#life.signal)
     }, delayMs)
   }
 
-  async #checkOnce(life: number): Promise<void> {
-    const why = this.#hanging >= HANGING_MAX ? `${this.#hanging} earlier checks still hang` : await this.#run()
-    if (life !== this.#life) return
+  async #checkOnce(life: AbortSignal): Promise<void> {
+    const why = this.#hanging >= HANGING_MAX ? `${this.#hanging} earlier checks still hang` : await this.#run(life)
+    if (life.aborted) return
     const verdict = this.#tracker.take(why === undefined)
     if (verdict !== undefined) this.#parts.onVerdict(verdict, why)
   }
 
   /** Why the check failed; undefined when it passed. */
-  async #run(): Promise<string | undefined> {
+  async #run(signal: AbortSignal): Promise<string | undefined> {
     const { service, options, clock } = this.#parts
     this.#hanging++
     const check = async (hook: { readonly signal: AbortSignal }): Promise<unknown> => {
@@ -74,7 +75,7 @@ export class HealthProbe {
     }
     try {
       const what = `the health check of '${service}'`
-      const result = await runHook({ hook: check, what, timeoutMs: options.timeout, clock })
+      const result = await runHook({ hook: check, what, timeoutMs: options.timeout, clock, signal })
       return result === false ? 'the health check said false' : undefined
     } catch (error) {
       return asError(error).message

@@ -6,10 +6,10 @@
 import { type HostPort, tryParseHostPort, zoneProblem } from '../address.js'
 import { utf8Encode } from '../bytes.js'
 import { ShoalError } from '../errors.js'
+import { checkOptionTable } from '../known-options.js'
 import type { AdmissionHooks, DelegateProtocol, GossipKey, Profile, Seeds, SwimConfig } from '../membership/index.js'
 import { type Random, randomInt } from '../random.js'
 import type { Authorize, CodecChoice, Middleware, OutgoingMiddleware, RpcTlsOptions } from '../rpc/index.js'
-import { checkOptionTable } from './known-options.js'
 
 export interface NodeOptions extends AdmissionHooks {
   /** Nodes of different clusters never see each other. `''` is an unlabelled cluster, as old memberlist peers form. */

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.js'
 import { ShoalError } from '../errors.js'
+import { checkOptionTable } from '../known-options.js'
 import {
   type HealthCheckFunction,
   type HealthCheckOptions,
@@ -21,7 +22,6 @@ import {
   type ServiceRef,
 } from '../rpc/index.js'
 import type { ServiceHook } from './hook.js'
-import { checkOptionTable } from './known-options.js'
 import { Registration, type ServiceHealth } from './registration.js'
 
 export interface ProvideOptions {

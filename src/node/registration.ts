@@ -22,6 +22,7 @@ import type { Admission, Rpc } from '../rpc/index.js'
 import { asError } from './emitter.js'
 import { HealthProbe } from './health-probe.js'
 import { runHook, type ServiceHook } from './hook.js'
+import { checkNames, type TimeoutOptions } from './node-options.js'
 import { checkTimeLimit } from './time-limit.js'
 
 export interface RegistrationParts {
@@ -71,6 +72,9 @@ export class Registration implements AsyncDisposable {
   #retryTimer: Timer | undefined
   /** Cancels the start hook that runs. */
   #starting: AbortController | undefined
+  /** The stop hook that runs, or waits for calls to finish; and what ends that wait. */
+  #stopping: Promise<void> | undefined
+  #hurry = (): void => {}
   #finishMs = FINISH_MS
   #startError: Error | undefined
   /** Woken at every change of status. */
@@ -144,7 +148,8 @@ export class Registration implements AsyncDisposable {
    * Is delisted, gives running calls `timeout` ms (default 5,000) to finish where there is a stop hook, and runs it.
    * `resume` starts it again. Rejects CLOSED after `stop`; a stop hook that fails is a fault, and the service stopped.
    */
-  async deactivate({ timeout = FINISH_MS }: { readonly timeout?: number } = {}): Promise<void> {
+  async deactivate(options: TimeoutOptions = {}): Promise<void> {
+    const { timeout = FINISH_MS } = checkNames('deactivate', options)
     this.#finishMs = checkTimeLimit(`timeout for '${this.service}'`, timeout)
     this.#order('deactivate', undefined)
     while (this.#isOurs() && isInTransition(this.#state)) await this.#change()
@@ -161,7 +166,8 @@ export class Registration implements AsyncDisposable {
    * Is delisted, refuses new calls as DRAINING, and waits for the running ones: true when none was left within `timeout`
    * ms (default 10,000). Stays draining until `resume` or `stop`. What was not started yet is kept from starting instead.
    */
-  async drain({ timeout = 10_000 }: { readonly timeout?: number } = {}): Promise<boolean> {
+  async drain(options: TimeoutOptions = {}): Promise<boolean> {
+    const { timeout = 10_000 } = checkNames('drain', options)
     checkTimeLimit(`timeout for '${this.service}'`, timeout)
     this.#order('drain', undefined)
     return this.#parts.rpc.drain(this.service, timeout)
@@ -180,7 +186,8 @@ export class Registration implements AsyncDisposable {
    * Deactivates it as `deactivate` does, and withdraws it: others forget it, and it may be provided again. A second call
    * does nothing.
    */
-  async stop(options: { readonly timeout?: number } = {}): Promise<void> {
+  async stop(options: TimeoutOptions = {}): Promise<void> {
+    checkNames('stop', options)
     if (!this.#isOurs()) return this.#shutDown
     await this.deactivate(options)
     this.remove()
@@ -258,7 +265,7 @@ export class Registration implements AsyncDisposable {
     const isChecked = status === 'running' || (status === 'failed' && isStarted)
     if (!isChecked) this.#probe?.stop()
     if (hook === 'start') void this.#runStart()
-    else if (hook === 'stop') void this.#runStop()
+    else if (hook === 'stop') this.#stopping = this.#runStop()
     else if (status === 'pausing') void this.#waitIdle()
     else if (status === 'running' && this.#probe?.isOn === false) this.#probe.start()
     else if (status === 'failed' && !isStarted && admin === 'active')
@@ -278,13 +285,18 @@ export class Registration implements AsyncDisposable {
       this.#startError = asError(thrown)
       if (!controller.signal.aborted) onFault(this.#startError)
       this.#report('start-failed', this.#startError.message)
+      // It was cancelled by an order that does not hold any more.
+      if (controller.signal.aborted) this.#report('retry', undefined)
     } finally {
       if (this.#starting === controller) this.#starting = undefined
     }
   }
 
   async #runStop(): Promise<void> {
-    await this.#parts.rpc.drain(this.service, this.#finishMs)
+    const hurried = new Promise<void>((resolve) => {
+      this.#hurry = resolve
+    })
+    await Promise.race([this.#parts.rpc.drain(this.service, this.#finishMs), hurried])
     await this.#callStop()
     this.#report('stopped', undefined)
   }
@@ -303,9 +315,12 @@ export class Registration implements AsyncDisposable {
     this.#parts.clock.clearTimer(this.#retryTimer)
     this.#probe?.stop()
     this.#starting?.abort()
-    const stops = this.#state.isStarted && this.status !== 'stopping'
+    const { isStarted, status } = this.#state
     this.#wake()
-    if (stops) await this.#callStop()
+    if (status === 'stopping') {
+      this.#hurry()
+      await this.#stopping
+    } else if (isStarted) await this.#callStop()
   }
 
   async #waitIdle(): Promise<void> {

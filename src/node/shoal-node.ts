@@ -45,6 +45,7 @@ import { type NodeHealth, nodeHealth } from './health.js'
 import type { HealthEndpoint } from './health-endpoint.js'
 import { inspectNode, type NodeInspection } from './inspection.js'
 import { NodeKeyring } from './node-keyring.js'
+import { checkNames, type LeaveOptions, type WaitForServicesOptions, type WatchOptions } from './node-options.js'
 import type { ResolvedOptions } from './options.js'
 import { ProvidedServices, type ProvideOptions } from './provided-services.js'
 import type { Registration } from './registration.js'
@@ -56,21 +57,6 @@ export interface NodeEvents {
   readonly member: MemberEvent
   readonly service: RegistryEvent
   readonly fault: Error
-}
-
-export interface WaitForServicesOptions {
-  /** Milliseconds for the whole list. Default 10,000. */
-  readonly timeout?: number
-  /** Malla's form of the same: so many seconds. */
-  readonly retries?: number
-  /** Instances wanted of each. Default 1. */
-  readonly min?: number
-  readonly signal?: AbortSignal
-}
-
-export interface LeaveOptions {
-  /** How long running calls may take to finish, in ms. Default 5,000. */
-  readonly drain?: number
 }
 
 /** A leave that the others did not take in by then is given up. */
@@ -235,7 +221,7 @@ export class ShoalNode implements AsyncDisposable {
    */
   async waitForServices(services: readonly ServiceRef[], options: WaitForServicesOptions = {}): Promise<void> {
     const names = serviceNames(services)
-    const { timeout, retries, min, signal } = options
+    const { timeout, retries, min, signal } = checkNames('waitForServices', options)
     const timeoutMs = timeout ?? (retries === undefined ? DEFAULT_WAIT_MS : retries * 1_000)
     await waitForServices(this.#source, names, {
       timeoutMs,
@@ -245,9 +231,9 @@ export class ShoalNode implements AsyncDisposable {
     })
   }
 
-  /** The running instances as `up`, then every change. Ends with the signal or the node. */
-  watch(service: ServiceRef, options: { readonly signal?: AbortSignal } = {}): ServiceWatch {
-    return watchService(this.#source, nameOf(service), options)
+  /** The running instances as `up`, then every change. Ends with the signal or the node. Throws INVALID_ARGUMENT. */
+  watch(service: ServiceRef, options: WatchOptions = {}): ServiceWatch {
+    return watchService(this.#source, nameOf(service), checkNames('watch', options))
   }
 
   /** Every member known, this node included, and until reaped the dead and those that left. Frozen snapshots. */
@@ -289,9 +275,9 @@ export class ShoalNode implements AsyncDisposable {
    * no answer comes within `timeout` (default the profile's `probeTimeoutMs`), INVALID_ARGUMENT for an unknown name or a
    * bad timeout, CLOSED, or OVERLOADED beyond 1,024 at once. Silence has the member probed at once.
    */
-  async ping(member: string, options?: PingOptions): Promise<number> {
+  async ping(member: string, options: PingOptions = {}): Promise<number> {
     this.#assertOpen()
-    return this.#membership.ping(member, options)
+    return this.#membership.ping(member, checkNames('ping', options))
   }
 
   /**
@@ -331,7 +317,7 @@ export class ShoalNode implements AsyncDisposable {
    */
   leave(options: LeaveOptions = {}): Promise<void> {
     try {
-      const drainMs = checkTimeLimit('drain', options.drain ?? DEFAULT_DRAIN_MS)
+      const drainMs = checkTimeLimit('drain', checkNames('leave', options).drain ?? DEFAULT_DRAIN_MS)
       this.#leaving ??= this.#leave(drainMs)
       return this.#leaving
     } catch (error) {

@@ -37,8 +37,8 @@ export class ClusterView {
   readonly #slots = new Map<string, Slot>()
   /** Those that are behind, and some that were; put right when read. */
   readonly #maybeBehind = new Set<string>()
-  /** Records that are shown without their large meta, by its hash; and some that were. */
-  readonly #pending = new Map<string, Set<HeldRecord>>()
+  /** Records that are shown without their large meta, by its hash, then by node and service; and some that were. */
+  readonly #pending = new Map<string, Map<string, HeldRecord>>()
   readonly #own: Slot
   #livesSeen = 0
   #revision = 0
@@ -193,6 +193,16 @@ export class ClusterView {
     return [...nodes]
   }
 
+  /** Large metas that records are shown without; also of some that were, until it is found that nobody announces them. */
+  get pendingMetas(): number {
+    return this.#pending.size
+  }
+
+  /** To be called when nobody that is visible announces this large meta: whoever comes to, is taken note of anew. */
+  forgetMeta(hash: string): void {
+    this.#pending.delete(hash)
+  }
+
   /** To be called when a large meta has come in. */
   showLargeMeta(hash: string): void {
     const pending = this.#pendingOf(hash)
@@ -250,7 +260,7 @@ export class ClusterView {
   /** Of the records that were shown without this meta, those that still are some node's word. */
   #pendingOf(hash: string): { readonly slot: Slot; readonly held: HeldRecord }[] {
     const found: { slot: Slot; held: HeldRecord }[] = []
-    for (const held of this.#pending.get(hash) ?? []) {
+    for (const held of this.#pending.get(hash)?.values() ?? []) {
       const { node, service } = held.record
       const slot = this.#slots.get(node)
       if (slot?.records?.get(service) === held) found.push({ slot, held })
@@ -268,9 +278,8 @@ export class ClusterView {
       held.instance = makeFace(slot.address, slot.local, { ...held.record, meta })
     }
     if (metaRef !== undefined && held.instance.metaPending) {
-      const pending = this.#pending.get(metaRef.hash)
-      if (pending === undefined) this.#pending.set(metaRef.hash, new Set([held]))
-      else pending.add(held)
+      const pending = this.#pending.get(metaRef.hash) ?? new Map<string, HeldRecord>()
+      this.#pending.set(metaRef.hash, pending.set(`${held.record.service}\0${slot.node}`, held))
       want(metaRef)
     }
     return held.instance

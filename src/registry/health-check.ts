@@ -3,6 +3,7 @@
  * back. A single result decides nothing by default. Pure; who runs the checks, and when, is decided elsewhere.
  */
 import { ShoalError } from '../errors.js'
+import { checkOptionTable, namesOf } from '../known-options.js'
 
 /** Tells whether the service works: `false`, a throw, a rejection or no end within the limit is a failure. */
 export type HealthCheckFunction = (options: { readonly signal: AbortSignal }) => unknown
@@ -23,11 +24,20 @@ export interface HealthCheckOptions {
 
 export type ResolvedHealthCheck = Required<HealthCheckOptions>
 
+const NAMES = namesOf<HealthCheckOptions>({
+  check: true,
+  interval: true,
+  timeout: true,
+  failures: true,
+  successes: true,
+  delay: true,
+})
 const TIMER_MS_MAX = 0x7fff_ffff
 
 /** Completes and checks the options. Throws INVALID_ARGUMENT that names the field. */
 export function resolveHealthCheck(given: HealthCheckFunction | HealthCheckOptions): ResolvedHealthCheck {
   const options: Partial<HealthCheckOptions> = typeof given === 'function' ? { check: given } : given
+  checkOptionTable(options, { what: 'option of healthCheck', names: NAMES, code: 'INVALID_ARGUMENT' })
   const { check, interval = 10_000, failures = 3, successes = 1, delay = 1_000 } = options
   if (typeof check !== 'function') throw invalid(`healthCheck must be a function, or an object with one as 'check'`)
   const resolved = {

@@ -19,6 +19,8 @@ export interface MetaFetchParts {
   readonly send: (node: string, bytes: Uint8Array) => void
   /** Visible nodes that announce it. */
   readonly announcers: (hash: string) => string[]
+  /** None of them does any more. */
+  readonly forget: (hash: string) => void
   /** Calls `want` again for all that is referred to and not held. */
   readonly wantAll: () => void
 }
@@ -59,11 +61,6 @@ export class MetaFetch {
     this.#parts = parts
   }
 
-  /** Metas that are announced to us and not here yet. */
-  get size(): number {
-    return this.#wanted.size
-  }
-
   want(ref: MetaRef): void {
     if (this.#wanted.has(ref.hash)) return
     if (this.#wanted.size >= WANTED_MAX && !this.#giveUpOne()) {
@@ -91,7 +88,11 @@ export class MetaFetch {
     this.#answered.clear()
     this.#answeredBytes = 0
     this.#isFull = false
-    for (const wanted of this.#wanted.values()) if (wanted.dueTick <= this.#tick) this.#settle(wanted, wanted.dueTick)
+    for (const wanted of this.#wanted.values()) {
+      if (wanted.dueTick <= this.#tick) this.#settle(wanted, wanted.dueTick)
+      // What is never to be of use is kept as long as it would be asked for.
+      else if (wanted.dueTick === Number.POSITIVE_INFINITY) this.#announcers(wanted)
+    }
     if (!this.#overflowed || this.#wanted.size >= WANTED_MAX) return
     this.#overflowed = false
     this.#parts.wantAll()
@@ -128,14 +129,11 @@ export class MetaFetch {
 
   /** Whom to ask for it now, if anybody; then it counts as under way. */
   #chooseFor(wanted: Wanted): string | undefined {
-    const { store, random, announcers } = this.#parts
-    const { hash, bytes } = wanted.ref
-    const nodes = announcers(hash)
+    const { store, random } = this.#parts
+    const { bytes } = wanted.ref
+    const nodes = this.#announcers(wanted)
     const node = nodes[randomInt(random, nodes.length)]
-    if (node === undefined) {
-      this.#wanted.delete(hash)
-      return undefined
-    }
+    if (node === undefined) return undefined
     this.#isFull = !store.makeRoom(this.#askedBytes + bytes)
     if (this.#isFull) return undefined
     wanted.attempts++
@@ -144,6 +142,15 @@ export class MetaFetch {
     this.#asked++
     this.#askedBytes += bytes
     return node
+  }
+
+  /** Who could be asked; if nobody could, it is forgotten. */
+  #announcers({ ref }: Wanted): string[] {
+    const nodes = this.#parts.announcers(ref.hash)
+    if (nodes.length > 0) return nodes
+    this.#wanted.delete(ref.hash)
+    this.#parts.forget(ref.hash)
+    return []
   }
 
   #question(to: string, hashes: readonly string[]): void {

@@ -64,7 +64,8 @@ export class Registry implements PayloadHandler {
     this.#shortlists = new Shortlists(this.#view)
     const { pending = () => 0, rttMs = () => undefined } = options
     const turn = (service: string): number => this.#turns.next(service)
-    this.#selection = { random, pending, rttMs, turn, suspects: this.#view.suspects }
+    const distance = (to: string): number | undefined => (to === node ? 0 : rttMs(to))
+    this.#selection = { random, pending, rttMs: distance, turn, suspects: this.#view.suspects }
     this.#metas = new MetaStore({
       weightMax: options.metaBytesMax ?? 64 * MIB,
       inUse: () => this.#view.largeMetas(),
@@ -261,7 +262,7 @@ export class Registry implements PayloadHandler {
     )
     const { size: nodes, early } = this.#view
     const drops = { ...this.#drops, earlyEvicted: early.evictedCount }
-    const metas = { held: this.#metas.size, weight: this.#metas.weight, pending: this.#metaFetch.size }
+    const metas = { held: this.#metas.size, weight: this.#metas.weight, pending: this.#view.pendingMetas }
     return {
       node,
       bootId,
@@ -357,6 +358,7 @@ export class Registry implements PayloadHandler {
       random,
       send: (to, bytes) => this.#effects.push({ type: 'send', node: to, bytes }),
       announcers: (hash) => this.#view.announcers(hash),
+      forget: (hash) => this.#view.forgetMeta(hash),
       wantAll: () => this.#view.wantAll(),
     })
   }

@@ -3,6 +3,7 @@
  * names the value, the limit and the way out; nothing was sent then.
  */
 import { RpcError } from '../errors.js'
+import { namesOf, unknownName } from '../known-options.js'
 import { TIMEOUT_MS_MAX } from './deadline.js'
 import type { InstanceFacts, SelectionPolicy } from './directory.js'
 import { describe, nameProblem } from './names.js'
@@ -71,6 +72,14 @@ export interface StreamOptions extends RemoteOptions {
   readonly itemTimeout?: number | undefined
 }
 
+export interface StubOptions extends StreamOptions {
+  /**
+   * The only methods there are; a call while no instance is available then fails at once instead of being retried,
+   * unless `retries` says otherwise.
+   */
+  readonly declare?: readonly string[] | undefined
+}
+
 /** Of `streamCb`. */
 export interface StreamCbOptions extends CallCbOptions, Pick<StreamOptions, 'timeout' | 'itemTimeout'> {}
 
@@ -89,6 +98,8 @@ export interface RetryPolicy {
   readonly error: number
   readonly delayMs: number
 }
+
+const RETRIES = namesOf<NonNullable<RetryOptions['retries']>>({ unavailable: true, error: true })
 
 export const NO_RETRY: RetryPolicy = { unavailable: 0, error: 0, delayMs: 1_000 }
 
@@ -109,13 +120,14 @@ export function checkArgs(args: unknown): readonly unknown[] {
   )
 }
 
+/** Each once: nobody is called twice for being named twice. */
 export function checkNodes(nodes: unknown): readonly string[] | undefined {
   if (nodes === undefined) return undefined
   if (!Array.isArray(nodes)) {
     throw invalidArgument(`nodes must be an array of node names, got ${describe(nodes)}; wrap a single one as [name]`)
   }
   for (const node of nodes) checkName("node in 'nodes'", node)
-  return nodes
+  return nodes.length < 2 ? nodes : [...new Set<string>(nodes)]
 }
 
 export function checkSignal(signal: unknown): AbortSignal | undefined {
@@ -129,7 +141,7 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
 export function resolveRetry(options: RetryOptions): RetryPolicy {
   checkTable('retry', options, '{ retries: { unavailable: 3 } }')
   const { retries, retryDelay } = options
-  if (retries !== undefined) checkTable('retries', retries, '{ unavailable: 3 } or { error: 3 }')
+  if (retries !== undefined) checkRetries(retries)
   const delayMs = retryDelay ?? 1_000
   if (typeof delayMs !== 'number' || !(delayMs >= 1 && delayMs <= TIMEOUT_MS_MAX)) {
     throw invalidArgument(
@@ -141,6 +153,12 @@ export function resolveRetry(options: RetryOptions): RetryPolicy {
     error: resolveCount('retries.error', retries?.error, 0),
     delayMs,
   }
+}
+
+function checkRetries(retries: NonNullable<RetryOptions['retries']>): void {
+  checkTable('retries', retries, '{ unavailable: 3 } or { error: 3 }')
+  const unknown = unknownName(retries, RETRIES)
+  if (unknown !== undefined) throw invalidArgument(`'${unknown}' is not in 'retries'; there are unavailable, error`)
 }
 
 function checkTable(what: string, value: unknown, example: string): void {

@@ -12,6 +12,7 @@ import type { Selection } from './directory.js'
 import { mergeHeaders } from './headers.js'
 import { findInput } from './input-argument.js'
 import type { Method } from './method.js'
+import { checkOptionNames, type OptionOwner } from './option-names.js'
 import { checkFlag, checkHedge, checkSelection } from './selection-options.js'
 import type { Stream } from './stream-method.js'
 
@@ -26,6 +27,8 @@ export interface CallSpec {
   readonly method: string
   readonly args: readonly unknown[]
   readonly options: CallOptions | undefined
+  /** Whose options they are; undefined when their names were checked before. */
+  readonly of?: OptionOwner | undefined
   /** The result is to be a stream. */
   readonly stream?: boolean | undefined
 }
@@ -42,6 +45,7 @@ export interface CallPlan {
 /** Throws INVALID_ARGUMENT; DEADLINE_EXCEEDED or CANCELLED when the surrounding call has no time left or was cancelled. */
 export function planCall(spec: CallSpec, now: number, defaultTimeoutMs: number): CallPlan {
   const options = checkOptions(spec.options)
+  if (spec.of !== undefined) checkOptionNames(spec.of, options)
   const service = serviceName(spec.service)
   const method = checkName(`method of '${service}'`, spec.method)
   const described = methodOf(spec.service, method)

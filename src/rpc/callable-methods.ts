@@ -43,13 +43,17 @@ export class CallableMethods {
     if (known !== undefined && this.#isStill(name, known.handler)) return known
     if (this.#only !== undefined && !this.#only.has(name)) return undefined
     const handler = tryMethod(this.#implementation, name)
-    if (handler === undefined) return undefined
+    if (handler === undefined) {
+      this.#remembered.delete(name)
+      return undefined
+    }
     const isStream = this.#streams === undefined ? isGenerator(handler) : this.#streams.has(name)
     const found = { handler, isStream }
     if (known !== undefined || this.#remembered.size < REMEMBERED_MAX) this.#remembered.set(name, found)
     return found
   }
 
+  /** A plain read, since it is made for each call: an accessor that took the place of a function is run once by it. */
   #isStill(name: string, handler: AnyFunction): boolean {
     try {
       return (this.#implementation as Readonly<Record<string, unknown>>)[name] === handler

@@ -62,7 +62,7 @@ export class Circuits {
   /** A try on this instance ended; `error` is undefined when it was answered. */
   note(service: string, target: CircuitTarget, error: RpcError | undefined, now: number): void {
     if (error === undefined && this.#byInstance.size === 0) return
-    if (error === undefined || !SILENCE.has(error.code)) {
+    if (error === undefined || !isSilence(error)) {
       if (error?.code !== 'CANCELLED' && error?.code !== 'CLOSED') this.#forgive(service, target)
       return
     }
@@ -147,6 +147,11 @@ export class Circuits {
     this.#byInstance.set(key, circuit)
     return circuit
   }
+}
+
+/** A stream that ran into its own time limit has given items: that is an answer. */
+function isSilence({ code, executed }: RpcError): boolean {
+  return SILENCE.has(code) && !(code === 'DEADLINE_EXCEEDED' && executed === 'yes')
 }
 
 function keyOf(service: string, { node, bootId }: CircuitTarget): string {

@@ -3,6 +3,7 @@
  * run time a contract is a frozen table of names with what each method says of its calls and its schemas.
  */
 import { ShoalError } from '../errors.js'
+import { checkOptionTable, namesOf } from '../known-options.js'
 import type { SelectionPolicy } from './directory.js'
 import type { Method } from './method.js'
 import { describe, nameProblem } from './names.js'
@@ -76,6 +77,8 @@ export type ServiceImpl<C extends Contract> = {
   [Name in keyof C['methods']]: (...args: HandlerArgsOf<C['methods'][Name]>) => HandlerAnswerOf<C['methods'][Name]>
 }
 
+const INFO_NAMES = namesOf<ContractInfo>({ version: true, policy: true, localFirst: true })
+
 /** Describes a service. The result is frozen and can be shared between processes as source. Throws INVALID_ARGUMENT. */
 export function defineService<const Table extends Methods>(
   name: string,
@@ -84,6 +87,8 @@ export function defineService<const Table extends Methods>(
 ): Contract<Table> {
   const problem = nameProblem(name)
   if (problem !== undefined) throw invalid(`the name of a service ${problem}`)
+  const what = `option of service '${name}'`
+  checkOptionTable(info, { what, names: INFO_NAMES, code: 'INVALID_ARGUMENT' })
   const version: unknown = (info as { version?: unknown } | undefined)?.version
   if (typeof version !== 'string') throw invalid(`service '${name}' needs a version string, got ${describe(version)}`)
   if (typeof methods !== 'object' || methods === null) throw invalid(`service '${name}' needs a table of methods`)

@@ -266,7 +266,17 @@ export class Handlers implements Dispatcher {
     const answer =
       output === undefined ? run : (args: readonly unknown[]) => this.#stream(active, output, run(args), schemas)
     const inner = schemas === undefined ? () => answer(active.args) : () => this.#runChecked(schemas, active, answer)
-    return entry.use.length === 0 ? inner() : runMiddleware(entry.use, active, inner)
+    if (entry.use.length === 0) return inner()
+    if (output === undefined) return runMiddleware(entry.use, active, inner)
+    let isAnswered = false
+    const answered = (): unknown => {
+      isAnswered = true
+      return inner()
+    }
+    // A layer may answer in the place of the handler, with a stream as that would.
+    return runMiddleware(entry.use, active, answered).then((given) =>
+      isAnswered ? undefined : this.#stream(active, output, given, schemas),
+    )
   }
 
   /** Draws what the handler gave until it ends or the call does: the call lasts as long as its stream. */

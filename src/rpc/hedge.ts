@@ -46,6 +46,8 @@ class Hedge implements Hedged {
   #next = 0
   #running = 0
   #isOver = false
+  /** A failure after which nobody else is asked; what is known of the other try is still to come. */
+  #verdict: RpcError | undefined
   #cancelTimer: () => void = () => {}
 
   constructor(
@@ -74,7 +76,8 @@ class Hedge implements Hedged {
   }
 
   #hedge(): void {
-    if (!this.#isOver && this.#next < this.#pass.candidates.length && this.#parts.mayHedge()) this.#tryNext()
+    if (this.#isOver || this.#verdict !== undefined || this.#next >= this.#pass.candidates.length) return
+    if (this.#parts.mayHedge()) this.#tryNext()
   }
 
   #tryNext(): void {
@@ -98,11 +101,13 @@ class Hedge implements Hedged {
       this.#end(() => this.#reject(bug))
       return
     }
-    if (!mayTryAgain(last, true)) this.#end(() => this.#reject(this.#history.conclude(last)))
-    else if (this.#running > 0)
-      return // the other one may still answer
-    else if (this.#next < this.#pass.candidates.length) this.#tryNext()
-    else this.#end(() => this.#reject(this.#history.conclude(last)))
+    if (!mayTryAgain(last, true)) this.#verdict ??= last
+    const verdict = this.#verdict
+    if (this.#running > 0 && verdict?.executed !== 'yes') {
+      // The other one may still answer, or say as it is given up whether it may have been executed.
+      if (verdict !== undefined) this.#controller.abort()
+    } else if (verdict === undefined && this.#next < this.#pass.candidates.length) this.#tryNext()
+    else this.#end(() => this.#reject(this.#history.conclude(verdict ?? last)))
   }
 
   #end(settle: () => void): void {

@@ -10,6 +10,7 @@ export type {
   RetryOptions,
   StreamCbOptions,
   StreamOptions,
+  StubOptions,
 } from './call-options.js'
 export type { ServiceRef } from './call-plan.js'
 export type { NodeResult } from './caller.js'
@@ -39,5 +40,5 @@ export { Rpc } from './rpc.js'
 export type { RpcOptions, RpcStats } from './rpc-options.js'
 export type { StandardSchemaV1 } from './standard-schema.js'
 export { type Stream, type StreamMethodOptions, stream } from './stream-method.js'
-export type { AnyApi, ApiStub, ContractStub, StubOptions } from './stub.js'
+export type { AnyApi, ApiStub, ContractStub } from './stub.js'
 export type { CallTrace, ServeTrace } from './tracing.js'

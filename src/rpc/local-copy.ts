@@ -67,7 +67,7 @@ export class LocalCopy {
 
   /** The data that a handler put into its error is its own object too. */
   #failure(error: RpcError): Outcome {
-    if (typeof error.remote?.data !== 'object') return { ok: false, error }
+    if (error.remote?.data === undefined) return { ok: false, error }
     const bytes = remoteFailureToPayload(this.#codec, error.remote, FRAME_BYTES_MAX)
     const { code, message, executed, node } = error
     const remote = remoteFailureFromPayload(this.#codec, bytes)

@@ -3,6 +3,7 @@
  * library by the Standard Schema specification also give the types; a method without one has no check and costs none.
  */
 import { ShoalError } from '../errors.js'
+import { checkOptionTable, namesOf } from '../known-options.js'
 import { REMOTE_TIMEOUT_MS, resolveTimeout } from './deadline.js'
 import { describe } from './names.js'
 import { type MethodSchemas, schemaProblem } from './schema-check.js'
@@ -68,6 +69,14 @@ export type HandledArgs<Input, Args> = Input extends StandardSchemaV1
 export type GivenResult<Output, None = void> = Output extends StandardSchemaV1 ? SchemaOutput<Output> : None
 export type HandledResult<Output, None = void> = Output extends StandardSchemaV1 ? SchemaInput<Output> : None
 
+const NAMES = namesOf<SchemaOptions<Schema, Schema, Schema>>({
+  idempotent: true,
+  timeout: true,
+  input: true,
+  args: true,
+  output: true,
+})
+
 /**
  * Describes a method: `method<[id: string], User | null>({ idempotent: true, timeout: 2_000 })`, or by schemas
  * `method({ input: Id, output: User })`. `input` describes the only argument; a method of several has `args`, the schema
@@ -86,6 +95,7 @@ export function method<Args extends readonly unknown[], Result = void>(
   options?: TypedOptions<Args, Result>,
 ): Method<Args, Result>
 export function method(options: SchemaOptions<Schema, Schema, Schema> = {}): Method {
+  checkOptionTable(options, { what: 'option of method()', names: NAMES, code: 'INVALID_ARGUMENT' })
   const { idempotent = false, timeout } = options
   if (typeof idempotent !== 'boolean') throw invalid(`idempotent must be true or false, got ${describe(idempotent)}`)
   if (timeout !== undefined) resolveTimeout(timeout, REMOTE_TIMEOUT_MS)

@@ -15,7 +15,7 @@ import { NO_HEADERS } from './envelope.js'
 import { type Headers, mergeHeaders } from './headers.js'
 import { type Layer, runMiddleware } from './middleware.js'
 
-/** After an answer that came at the last moment the layers still have so long to look at it. */
+/** After an answer that came at the last moment, or the end of a call that was given up, the layers have so long to look at it. */
 const AFTERWARDS_MS = 100
 
 /** What a middleware around outgoing calls sees of one. */
@@ -84,31 +84,34 @@ export class OutgoingLayers {
   /** Ends the calls that a layer holds with CLOSED. */
   close(): void {
     this.#closed = true
-    for (const held of this.#deadlines.stop()) held.end('CLOSED', 'was held by middleware when its node was closed')
+    for (const held of this.#deadlines.stop()) held.close()
   }
 
-  /** From here to its end the call itself keeps deadline and signal. */
+  /** As long as it is under way the call itself keeps deadline and signal. */
   async #make(held: HeldCall, make: PlannedCall['make']): Promise<unknown> {
     if (held.endedBy !== undefined) throw held.endedBy
     this.#release(held)
     try {
       const value = await make(held.send())
-      held.answered('yes')
+      held.answered('yes', this.#closed)
       return value
     } catch (error) {
-      held.answered(isRpcError(error) ? error.executed : 'maybe')
+      held.answered(isRpcError(error) ? error.executed : 'maybe', this.#closed)
       throw error
     } finally {
-      if (!held.isOver && !this.#closed) this.#deadlines.add(held)
+      if (!held.isOver) this.#watch(held)
     }
   }
 
   #hold(held: HeldCall): void {
+    this.#watch(held)
+    if (held.request.signal?.aborted === true) held.cancel()
+  }
+
+  #watch(held: HeldCall): void {
     this.#deadlines.add(held)
     const { signal } = held.request
-    if (signal === undefined) return
-    if (signal.aborted) held.cancel()
-    else this.#aborts.add(signal, held)
+    if (signal?.aborted === false) this.#aborts.add(signal, held)
   }
 
   #end(held: HeldCall): void {
@@ -137,6 +140,8 @@ class HeldCall implements OutgoingContext {
   #headers: Headers | undefined
   #sent = false
   #executed: Executed = 'no'
+  /** Its node was closed before it was answered. */
+  #isClosed = false
 
   constructor({ plan, all }: PlannedCall, now: () => number, reject: (error: RpcError) => void) {
     this.request = plan.request
@@ -184,20 +189,30 @@ class HeldCall implements OutgoingContext {
     return { ...this.#plan, request: { ...this.request, headers: this.#headers } }
   }
 
-  answered(executed: Executed): void {
+  /** The layers have it again: until its deadline, or for a moment when it was given up meanwhile. */
+  answered(executed: Executed, isClosed: boolean): void {
+    const soon = this.#now() + AFTERWARDS_MS
+    const isGivenUp = isClosed || this.request.signal?.aborted === true
     this.#executed = executed
-    this.deadlineAt = Math.max(this.request.deadlineAt, this.#now() + AFTERWARDS_MS)
+    this.#isClosed = isClosed
+    this.deadlineAt = isGivenUp ? soon : Math.max(this.request.deadlineAt, soon)
   }
 
   expire(): void {
-    this.end('DEADLINE_EXCEEDED', 'was held by middleware until its deadline')
+    if (this.#isClosed) this.close()
+    else if (this.request.signal?.aborted === true) this.cancel()
+    else this.#end('DEADLINE_EXCEEDED', 'was held by middleware until its deadline')
   }
 
   cancel(): void {
-    this.end('CANCELLED', 'was cancelled while middleware held it', this.request.signal?.reason)
+    this.#end('CANCELLED', 'was cancelled while middleware held it', this.request.signal?.reason)
   }
 
-  end(code: CallErrorCode, what: string, cause?: unknown): void {
+  close(): void {
+    this.#end('CLOSED', 'was held by middleware when its node was closed')
+  }
+
+  #end(code: CallErrorCode, what: string, cause?: unknown): void {
     if (this.isOver) return
     const message = `${this.service}.${this.method} ${what}`
     this.endedBy = new RpcError(code, message, { executed: this.#executed, cause })

@@ -41,6 +41,11 @@ export interface PeerStats extends PeerTarget {
   readonly connections: readonly ConnectionStats[]
 }
 
+interface DialProblem {
+  readonly code: 'UNREACHABLE' | 'OVERLOADED' | 'CLOSED'
+  readonly message: string
+}
+
 export class Peer implements ConnectionOwner, CallHolder {
   readonly target: PeerTarget
   /** Calls that were given to it and are not over; kept by whoever gives them. */
@@ -97,7 +102,11 @@ export class Peer implements ConnectionOwner, CallHolder {
       this.#current.send(call, payload, now)
       return
     }
-    if (this.#current === undefined && !this.#tryDial(call, now)) return
+    const problem = this.#current === undefined ? this.#dial(now) : undefined
+    if (problem !== undefined) {
+      call.refuse(problem.code, 'no', problem.message)
+      return
+    }
     const { waitingCallsMax, unsentBytesMax } = this.#options.connection.limits
     if (this.#waiting.size >= waitingCallsMax || this.#waitingBytes + payload.length > unsentBytesMax) {
       call.refuse('OVERLOADED', 'no', `${this.#waiting.size} calls wait for a connection to ${call.node}`)
@@ -145,7 +154,7 @@ export class Peer implements ConnectionOwner, CallHolder {
   }
 
   close(): void {
-    for (const call of [...this.#waiting]) if (this.#drop(call)) call.refuse('CLOSED', 'no', 'this node was closed')
+    this.#refuseWaiting({ code: 'CLOSED', message: 'this node was closed' })
     this.#current?.end('CLOSED', 'this node was closed')
     for (const connection of this.#leaving) connection.end('CLOSED', 'this node was closed')
   }
@@ -181,34 +190,45 @@ export class Peer implements ConnectionOwner, CallHolder {
     if (end.errorCode === 'ECONNREFUSED') this.#options.onEvidence('refused')
     else if (end.unexpected && (end.wasReady || end.errorCode === 'ECONNRESET')) this.#options.onEvidence('reset')
     if (!end.wasReady) this.#dialFailed(end.message)
+    else this.#dialForWaiting()
     this.#options.onClosed()
   }
 
-  #tryDial(call: OutgoingCall, now: number): boolean {
+  /** Why nothing can be dialled now; `undefined` when it is under way. */
+  #dial(now: number): DialProblem | undefined {
     if (now < this.#retryAt) {
       const wait = Math.ceil(this.#retryAt - now)
-      call.refuse('UNREACHABLE', 'no', `${call.node} is tried again in ${wait} ms; last time: ${this.#lastFailure}`)
-      return false
+      const message = `${this.target.node} is tried again in ${wait} ms; last time: ${this.#lastFailure}`
+      return { code: 'UNREACHABLE', message }
     }
-    if (!this.#options.mayDial()) {
-      call.refuse('OVERLOADED', 'no', 'this node has as many connections as it may have')
-      return false
-    }
+    if (!this.#options.mayDial())
+      return { code: 'OVERLOADED', message: 'this node has as many connections as it may have' }
     try {
       this.#current = new Connection(this.#options.connection, this)
+      return undefined
     } catch (error) {
       const message = error instanceof Error ? error.message : 'the address cannot be used'
       this.#dialFailed(message)
-      call.refuse('UNREACHABLE', 'no', message)
+      return { code: 'UNREACHABLE', message }
     }
-    return this.#current !== undefined
+  }
+
+  /** Calls that came while the former connection was given up and not gone yet. */
+  #dialForWaiting(): void {
+    if (this.#current !== undefined || this.#waiting.size === 0) return
+    const problem = this.#dial(this.#options.connection.now())
+    if (problem !== undefined) this.#refuseWaiting(problem)
   }
 
   #dialFailed(message: string): void {
     const { limits, now } = this.#options.connection
     this.#lastFailure = message
     this.#retryAt = now() + backoffMs(this.#failures++, limits.backoffMs, limits.backoffMsMax, this.#options.random)
-    for (const call of [...this.#waiting]) if (this.#drop(call)) call.refuse('UNREACHABLE', 'no', message)
+    this.#refuseWaiting({ code: 'UNREACHABLE', message })
+  }
+
+  #refuseWaiting({ code, message }: DialProblem): void {
+    for (const call of [...this.#waiting]) if (this.#drop(call)) call.refuse(code, 'no', message)
   }
 
   /** Takes a call out of the queue; false when it was not in it. */

@@ -17,6 +17,7 @@ import {
   type RetryOptions,
   resolveRetry,
   type StreamCbOptions,
+  type StubOptions,
 } from './call-options.js'
 import type { CallSpec, ServiceRef } from './call-plan.js'
 import { Caller, type NodeResult, promised } from './caller.js'
@@ -43,7 +44,7 @@ import { RetryBudget } from './retry-budget.js'
 import type { RpcOptions, RpcStats } from './rpc-options.js'
 import { RpcServer } from './server.js'
 import type { Stream } from './stream-method.js'
-import { type AnyApi, type ApiStub, type ContractStub, makeStub, type StubInvoke, type StubOptions } from './stub.js'
+import { type AnyApi, type ApiStub, type ContractStub, makeStub, type StubInvoke } from './stub.js'
 import { tracedDispatcher } from './tracing.js'
 
 /** So long callers may take to hear that this node goes, and to end their side of the connection. */
@@ -185,7 +186,7 @@ export class Rpc {
 
   /** One call on the first instance that takes it; with `retry` also in further passes. */
   callCb(service: ServiceRef, method: string, args: readonly unknown[], options?: CallCbOptions): Promise<unknown> {
-    const spec = { service, method, args, options }
+    const spec = { service, method, args, options, of: 'callCb' } as const
     const retry = options?.retry
     if ((retry === undefined || retry === false) && this.#closing === undefined) return this.#caller.callCb(spec)
     if (retry === undefined || retry === false) return this.#open(() => this.#caller.callCb(spec))
@@ -204,7 +205,7 @@ export class Rpc {
   ): AsyncGenerator<unknown, void, undefined> {
     const retry = options?.retry
     const policy = retry === undefined || retry === false ? undefined : retry === true ? {} : retry
-    return this.#stream({ service, method, args, options }, policy)
+    return this.#stream({ service, method, args, options, of: 'streamCb' }, policy)
   }
 
   /** All running instances in parallel; settled results in node order, `[]` if there are none. */
@@ -214,17 +215,17 @@ export class Rpc {
     args: readonly unknown[],
     options?: CallOptions,
   ): Promise<NodeResult[]> {
-    return this.#open(() => this.#caller.callCbAll({ service, method, args, options }))
+    return this.#open(() => this.#caller.callCbAll({ service, method, args, options, of: 'callCbAll' }))
   }
 
   /** A function of an exposed module or service, on `nodes`, else on the nodes of `service`, else of the current call's. */
   call(module: string, fn: string, args: readonly unknown[], options?: ModuleCallOptions): Promise<unknown> {
-    return this.#open(() => this.#caller.call({ service: module, method: fn, args, options }))
+    return this.#open(() => this.#caller.call({ service: module, method: fn, args, options, of: 'call' }))
   }
 
   /** `callCb` with further passes while no instance takes the call. */
   remote(service: ServiceRef, method: string, args: readonly unknown[], options?: RemoteOptions): Promise<unknown> {
-    return this.#retry({ service, method, args, options }, options ?? {}, REMOTE_TIMEOUT_MS)
+    return this.#retry({ service, method, args, options, of: 'remote' }, options ?? {}, REMOTE_TIMEOUT_MS)
   }
 
   /** The same object each time for one of the first 1,000 services, unless options are given. Throws INVALID_ARGUMENT. */
@@ -233,7 +234,7 @@ export class Rpc {
   stub(service: ServiceRef, options?: StubOptions): object
   stub(service: ServiceRef, options?: StubOptions): object {
     const invoke: StubInvoke = {
-      call: (method, args, given) => this.remote(service, method, args, given),
+      call: (method, args, options) => this.#retry({ service, method, args, options }, options, REMOTE_TIMEOUT_MS),
       stream: (method, args, given) => this.#stream({ service, method, args, options: given }, given),
     }
     if (options !== undefined) return makeStub(service, options, invoke)
@@ -242,9 +243,10 @@ export class Rpc {
     return known
   }
 
-  /** Calls of this node under way at another one. */
+  /** Calls of this node under way at another one, or in this process. */
   pending(node: string): number {
-    return this.#peers.pending(node)
+    const local = node === this.#identity.node ? this.#local.pending() : 0
+    return local + this.#peers.pending(node)
   }
 
   /** From now on this node is another boot: callees and callers that expect the earlier one are refused. */

@@ -25,6 +25,7 @@ import {
   type RpcIdentity,
 } from './hello.js'
 import { IncomingMethods, type MethodName } from './method-table.js'
+import type { OrphanedCast, OrphanedCasts } from './orphaned-casts.js'
 import type { Outbox } from './outbox.js'
 import { decodePart, type PayloadCodec } from './payload-codec.js'
 import { isLaterId } from './pending-calls.js'
@@ -52,6 +53,8 @@ export interface ServeSessionOptions {
   readonly budget?: ByteBudget | undefined
   /** The caller is turned away, for a reason other than what its connection proved; that is counted. */
   readonly onRefused?: ((refusal: Refusal) => void) | undefined
+  /** Keeps the deadlines of casts whose connection is gone. */
+  readonly orphans?: OrphanedCasts | undefined
 }
 
 /**
@@ -69,6 +72,7 @@ interface RunningCall {
   /** Nothing is answered any more. */
   abandoned: boolean
   cancel: ((reason: CancelReason) => void) | undefined
+  orphan?: OrphanedCast | undefined
 }
 
 export class ServeSession implements FrameSink {
@@ -189,10 +193,15 @@ export class ServeSession implements FrameSink {
       if (!call.abandoned && call.deadlineAt <= now) this.#abandon(call, 'deadline')
   }
 
-  /** The connection is gone. Casts go on: their caller never meant to wait. */
+  /** The connection is gone. Casts go on to their deadlines: their caller never meant to wait. */
   callerLost(): void {
     if (this.#state !== 'refused') this.#state = 'failed'
-    for (const call of this.#running.values()) if (!call.abandoned && !call.cast) this.#abandon(call, 'caller-lost')
+    for (const call of this.#running.values()) {
+      if (call.abandoned) continue
+      const end = (reason: CancelReason): void => this.#abandon(call, reason)
+      if (call.cast) call.orphan = this.#options.orphans?.adopt(call.deadlineAt, end)
+      else end('caller-lost')
+    }
     this.#running.clear()
     this.#reader.clear()
     this.#reassembly.clear()
@@ -335,6 +344,7 @@ export class ServeSession implements FrameSink {
 
   #settle(call: RunningCall, outcome: Outcome): void {
     if (this.#running.get(call.id) === call) this.#running.delete(call.id)
+    call.orphan?.release()
     const isStream = this.#streams.close(call.id)
     if (call.abandoned || call.cast || this.#state === 'failed' || this.#state === 'refused') return
     if (isStream && outcome.ok) this.#streams.writeEnd(call.id)

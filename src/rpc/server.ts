@@ -16,6 +16,7 @@ import { Counters } from './counters.js'
 import { Flusher } from './flusher.js'
 import type { RpcIdentity } from './hello.js'
 import { HOUSEKEEPING_MS, type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
+import { OrphanedCasts } from './orphaned-casts.js'
 import type { PayloadCodec } from './payload-codec.js'
 import { PlainCodec } from './plain-codec.js'
 import { Refusals } from './refusals.js'
@@ -62,6 +63,7 @@ export class RpcServer {
   readonly #connections = new Set<Accepted>()
   readonly #server: Server
   readonly #refusals: Refusals
+  readonly #orphans: OrphanedCasts
   readonly #acceptor: SecureAcceptor | undefined
   /** Of all connections. */
   #unsentBytes = 0
@@ -74,6 +76,7 @@ export class RpcServer {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#flusher = new Flusher(this.#clock)
+    this.#orphans = new OrphanedCasts(this.#clock)
     this.#limits = resolveRpcLimits(options.limits)
     this.#budget = options.budget ?? new ByteBudget(this.#limits.receivedBytesNodeMax)
     this.#codec = options.codec ?? new PlainCodec({ payloadBytesMax: this.#limits.frameBytesMax })
@@ -158,6 +161,7 @@ export class RpcServer {
         this.#onClosed?.()
       })
       this.#acceptor?.destroy()
+      this.#orphans.close()
       for (const connection of this.#connections) {
         connection.goAway()
         connection.flush()
@@ -219,6 +223,7 @@ export class RpcServer {
         counters: this.#counters,
         budget: new ByteBudget(this.#limits.receivedBytesMax, this.#budget),
         proof,
+        orphans: this.#orphans,
       },
     })
     this.#connections.add(connection)

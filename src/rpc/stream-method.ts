@@ -2,6 +2,7 @@
  * One method of a contract that answers with a stream: what it takes, as `method()` says it, and what each item is. Its
  * implementation is an async generator; its callers iterate.
  */
+import { checkOptionTable, namesOf } from '../known-options.js'
 import { checkItemTimeout, invalidArgument } from './call-options.js'
 import { CALL_TIMEOUT_MS, resolveTimeout } from './deadline.js'
 import {
@@ -50,6 +51,15 @@ export interface Stream<
 
 type WithItemTimeout = Pick<StreamMethodOptions, 'itemTimeout'>
 
+const NAMES = namesOf<SchemaOptions<Schema, Schema, Schema> & WithItemTimeout>({
+  idempotent: true,
+  timeout: true,
+  itemTimeout: true,
+  input: true,
+  args: true,
+  output: true,
+})
+
 /**
  * Describes a method that answers with a stream: `stream<[since: number], UserEvent>({ timeout: Infinity })`, or by
  * schemas `stream({ input: Since, output: UserEvent })`, where `output` describes one item and every item is checked by
@@ -72,6 +82,7 @@ export function stream<Args extends readonly unknown[], Item>(
   options?: TypedOptions<Args, Item> & WithItemTimeout,
 ): Stream<Args, Item>
 export function stream(options: SchemaOptions<Schema, Schema, Schema> & WithItemTimeout = {}): Stream {
+  checkOptionTable(options, { what: 'option of stream()', names: NAMES, code: 'INVALID_ARGUMENT' })
   const { idempotent = false, timeout, itemTimeout } = options
   if (typeof idempotent !== 'boolean') {
     throw invalidArgument(`idempotent must be true or false, got ${describe(idempotent)}`)

@@ -4,21 +4,14 @@
  * `await`, JSON, string conversion or an inspector looks for. Does not know how a call is made.
  */
 import { ShoalError } from '../errors.js'
-import type { StreamOptions } from './call-options.js'
+import type { StreamOptions, StubOptions } from './call-options.js'
 import { type ServiceRef, serviceName } from './call-plan.js'
 import { type Contract, contractStreams, isContract, methodNameProblem, type ServiceClient } from './contract.js'
 import { describe } from './names.js'
+import { checkOptionNames } from './option-names.js'
 
 const CACHED_METHODS_MAX = 1_000
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
-
-export interface StubOptions extends StreamOptions {
-  /**
-   * The only methods there are; a call while no instance is available then fails at once instead of being retried,
-   * unless `retries` says otherwise.
-   */
-  readonly declare?: readonly string[] | undefined
-}
 
 /** Options for some calls: `users.$with({ timeout: 500 }).get('42')`. */
 interface WithOptions<Stub> {
@@ -72,7 +65,7 @@ interface Closed {
 
 function closedStub(closed: Closed): AnyStub {
   const { name, known, streams, defaults, invoke } = closed
-  const stub = bareStub(name, (options) => closedStub({ ...closed, defaults: { ...defaults, ...options } }))
+  const stub = bareStub(name, (options) => closedStub({ ...closed, defaults: withOptions(name, defaults, options) }))
   for (const method of known) {
     const call: StubMethod = streams.has(method)
       ? (...args) => invoke.stream(method, args, defaults)
@@ -83,7 +76,7 @@ function closedStub(closed: Closed): AnyStub {
 }
 
 function openStub(name: string, defaults: StreamOptions, invoke: StubInvoke): AnyStub {
-  const bare = Object.freeze(bareStub(name, (options) => openStub(name, { ...defaults, ...options }, invoke)))
+  const bare = Object.freeze(bareStub(name, (options) => openStub(name, withOptions(name, defaults, options), invoke)))
   const methods = new Map<string, StubMethod>()
   return new Proxy(bare, {
     get(target, key) {
@@ -108,12 +101,21 @@ function bareStub(name: string, $with: (options: StreamOptions) => AnyStub): Rec
   })
 }
 
+function withOptions(name: string, defaults: StreamOptions, options: unknown): StreamOptions {
+  const given = tableOf(name, options)
+  checkOptionNames('$with', given)
+  return { ...defaults, ...given }
+}
+
+function tableOf(name: string, options: unknown): object {
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options
+  throw invalid(
+    `the options of a stub of '${name}' must be an object such as { timeout: 1_000 }, got ${describe(options)}`,
+  )
+}
+
 function checkOptions(name: string, options: unknown): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalid(
-      `the options of a stub of '${name}' must be an object such as { timeout: 1_000 }, got ${describe(options)}`,
-    )
-  }
+  checkOptionNames('stub', tableOf(name, options))
   const { declare } = options as { readonly declare?: unknown }
   if (declare === undefined || Array.isArray(declare)) return
   throw invalid(`'declare' for '${name}' must be an array of method names such as ['get'], got ${describe(declare)}`)

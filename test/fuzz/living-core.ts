@@ -49,6 +49,8 @@ const BOOT_SECONDS = 1_700_000_000
 const EXCHANGES_MAX = 32
 /** Longer than any deadline that the machine may set while all of its timers run. */
 const DEADLINE_MAX_MS = 60_000
+/** All urgent probes that may wait, one after the other, and what else is due at that instant. */
+const TURNS_MAX = 130
 
 export class LivingCore {
   readonly sealed: Sealed
@@ -323,10 +325,13 @@ export class LivingCore {
     return found
   }
 
-  /** What is due is done and no longer due. One part may give another something to do at once, but nothing spins. */
+  /**
+   * What is due is done and no longer due. One part may give another something to do at once, and each urgent probe that
+   * is answered at once lets the next one begin, but nothing spins.
+   */
   #clock(): string[] {
     const { swim, now } = this.#harness
-    for (let turn = 0; turn < 2; turn++) {
+    for (let turn = 0; turn < TURNS_MAX && (turn === 0 || swim.nextDeadline() <= now); turn++) {
       swim.handleTimeout(now)
       this.#settle()
     }

@@ -1,5 +1,5 @@
 /** How the bench runs its suites: what fails or is interrupted does not take the rest with it. */
-import { fork } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -71,7 +71,7 @@ it('an interrupted run ends at once with what it had by then, and begins no othe
 it('its owner ends every process, stopped ones too, and removes every folder', async () => {
   const owner = new Owner()
   const folder = owner.folder()
-  const child = fork('-e', [], { execArgv: ['-e', 'setInterval(() => {}, 1e6)'], stdio: 'ignore' })
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'], { stdio: 'ignore' })
   const exited = once(child, 'exit')
   owner.adopt(child)
   child.kill('SIGSTOP')

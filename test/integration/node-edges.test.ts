@@ -1,9 +1,19 @@
 /** What users' code and the order of calls can do to a node: odd throws, rejected listeners, use after leave and close. */
 import cluster from 'node:cluster'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
-import { closeOnSignal, isRpcError, isShoalError } from '../../src/index.js'
+import {
+  closeOnSignal,
+  defineService,
+  isRpcError,
+  isShoalError,
+  method,
+  type Registration,
+  type ShoalNode,
+  stream,
+} from '../../src/index.js'
 import { rejection, TestNodes } from '../support/test-nodes.js'
 import { until } from '../support/until.js'
 
@@ -34,6 +44,23 @@ describe('a listener', () => {
     await until('both are faults', () => faults.length === 2)
     expect(faults).toEqual(['something was thrown that has no text', 'rejected by a listener'])
   })
+})
+
+it('a caller that was refused before createNode resolved is a fault all the same', async () => {
+  const a = await nodes.start('a')
+  const refused = new Promise<void>((resolve) => {
+    a.on('member', ({ type, member }) => {
+      if (type !== 'join' || member.name !== 'b') return
+      const port = Number(member.rpcAddress?.split(':')[1])
+      const socket = connect(port, '127.0.0.1', () => socket.write(new Uint8Array([0x16, 3, 1, 0, 5])))
+      socket.on('close', () => resolve()).resume()
+    })
+  })
+  const b = await nodes.start('b', { admitMember: () => refused.then(() => true) })
+  const faults: Error[] = []
+  b.on('fault', (fault) => faults.push(fault))
+  await until('it is told', () => faults.length > 0)
+  expect(faults).toMatchObject([{ code: 'CALLER_REFUSED' }])
 })
 
 describe('close', () => {
@@ -138,6 +165,86 @@ it.each([[[]], ['SIGTERM'], [['SIGTERM', 'sigint']], [['SIGKILL']], [[15]]])(
     expect(process.listenerCount('SIGTERM')).toBe(before)
   },
 )
+
+describe('a misspelt option is refused by its name', () => {
+  const users = (node: ShoalNode): Registration => registrations.get(node) as Registration
+  const registrations = new WeakMap<ShoalNode, Registration>()
+  const cases: Readonly<Record<string, (node: ShoalNode, options: never) => unknown>> = {
+    callCb: (node, options) => node.callCb('users', 'get', [], options),
+    callCbAll: (node, options) => node.callCbAll('users', 'get', [], options),
+    call: (node, options) => node.call('users', 'get', [], options),
+    remote: (node, options) => node.remote('users', 'get', [], options),
+    streamCb: (node, options) => node.streamCb('users', 'items', [], options).next(),
+    stub: (node, options) => node.stub('users', options),
+    $with: (node, options) => node.stub('users').$with(options),
+    waitForServices: (node, options) => node.waitForServices(['users'], options),
+    watch: (node, options) => node.watch('users', options),
+    ping: (node, options) => node.ping('a', options),
+    leave: (node, options) => node.leave(options),
+    closeOnSignal: (node, options) => closeOnSignal(node, ['SIGUSR2'], options),
+    drain: (node, options) => users(node).drain(options),
+    deactivate: (node, options) => users(node).deactivate(options),
+    stop: (node, options) => users(node).stop(options),
+    'provide, healthCheck': (node, options) =>
+      node.provide('checked', {}, { healthCheck: { check: () => true, ...(options as object) } }),
+    'method()': (_node, options) => method(options),
+    'stream()': (_node, options) => stream(options),
+    'defineService, info': (_node, options) => defineService('users', { version: '', ...(options as object) }, {}),
+  }
+
+  it.each(Object.entries(cases))('of %s', async (_name, use) => {
+    const a = await nodes.start('a')
+    registrations.set(a, await a.provide('users', { get: () => 1, items: async function* () {} }))
+    const error = await rejection((async () => use(a, { timout: 5 } as never))())
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(`'timout'`) })
+    expect(process.listenerCount('SIGUSR2')).toBe(0)
+    expect(users(a).status).toBe('running')
+  })
+
+  it.each([
+    ['callCb', { retries: { unavailable: 1 } }, `'retries' is no option of callCb`],
+    ['callCb', { retry: { retires: {} } }, `'retires' is no option of retry; there are retries, retryDelay`],
+    ['remote', { retries: { unavailible: 1 } }, `'unavailible' is not in 'retries'; there are unavailable, error`],
+    ['callCbAll', { hedge: 5, retry: true }, `'retry' is no option of callCbAll`],
+    ['call', { sevice: 'users' }, `'sevice' is no option of call; `],
+  ])('also one of another function, and deeper: %s %j', async (name, options, message) => {
+    const a = await nodes.start('a')
+    const error = await rejection(Promise.resolve(cases[name]?.(a, options as never)))
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', executed: 'no', message: expect.stringContaining(message) })
+  })
+})
+
+describe('an address that cannot be bound is refused with its option and the way out', () => {
+  const NOWHERE = 'no-such-host.invalid'
+
+  it.each([
+    ['bind', 'EADDRINUSE', (taken: string) => ({ bind: taken })],
+    ['rpc.bind', 'EADDRINUSE', (taken: string) => ({ rpc: { bind: taken } })],
+    ['health.bind', 'EADDRINUSE', (taken: string) => ({ health: { bind: taken } })],
+    ['bind', 'EADDRNOTAVAIL', () => ({ bind: '192.0.2.1:0', advertise: '127.0.0.1' })],
+    ['health.bind', 'ENOTFOUND|EAI_AGAIN', () => ({ health: { bind: `${NOWHERE}:80` } })],
+  ])('%s: %s', async (option, code, given) => {
+    const taken = await nodes.start('taken')
+    const error = await rejection(nodes.start('b', given(taken.address)))
+    expect((error as NodeJS.ErrnoException).code).toMatch(new RegExp(code))
+    expect((error as Error).message).toMatch(
+      new RegExp(`^${option} '.+' cannot be used \\((${code})\\): .+(another port|set )`),
+    )
+    expect((error as Error).cause).toMatchObject({ syscall: expect.any(String) })
+  })
+
+  it.each([
+    ['bind', { bind: `${NOWHERE}:0` }],
+    ['rpc.bind', { rpc: { bind: `${NOWHERE}:0` } }],
+    ['advertise', { advertise: NOWHERE }],
+  ])('%s, a name that does not resolve', async (option, given) => {
+    const error = await rejection(nodes.start('b', given))
+    const message = new RegExp(
+      `^${option}: the name '${NOWHERE}' does not resolve \\(\\w+\\): check it .+ or set an IP address$`,
+    )
+    expect(error).toMatchObject({ code: 'INVALID_OPTION', message: expect.stringMatching(message) })
+  })
+})
 
 it('on refuses an event that would never come, and a listener that is none', async () => {
   const a = await nodes.start('a')

@@ -89,6 +89,21 @@ describe('the start hook', () => {
     expect((await a.provide('users', { get: () => 2 })).status).toBe('running')
   })
 
+  it('that a pause has cancelled begins anew at once when the pause is taken back', async () => {
+    const a = await nodes.start('a')
+    const gates = [gate(), gate()]
+    let starts = 0
+    const start = (): Promise<void> => gates[starts++]?.opened ?? Promise.resolve()
+    const registration = await a.provide('users', { get: () => 1 }, { start, paused: true })
+    const resumed = registration.resume()
+    const paused = registration.pause()
+    const again = registration.resume()
+    await until('it begins anew', () => starts === 2)
+    gates[1]?.open()
+    await Promise.all([resumed, paused, again])
+    expect([registration.status, starts]).toEqual(['running', 2])
+  })
+
   it('a node that closes while a service starts ends the wait as CLOSED', async () => {
     const a = await nodes.start('a')
     const provided = codeOf(a.provide('users', { get: () => 1 }, { start: () => gate().opened }))
@@ -155,6 +170,39 @@ describe('the stop hook', () => {
     const registration = await a.provide('users', { get: () => 1 }, { stop })
     await registration.stop()
     expect([registration.status, faults]).toEqual(['stopped', ['cannot close']])
+  })
+
+  it.each(['leave', 'close'] as const)('that runs already is waited for by %s, and not run again', async (how) => {
+    const a = await nodes.start('a')
+    const { opened, open } = gate()
+    const log: string[] = []
+    const stop = async (): Promise<void> => {
+      log.push('stops')
+      await opened
+      log.push('stopped')
+    }
+    const registration = await a.provide('users', { get: () => 1 }, { stop })
+    const stopped = registration.stop()
+    await until('it runs', () => log.length === 1)
+    const gone = a[how]().then(() => log.push('gone'))
+    await new Promise((resolve) => setImmediate(resolve))
+    open()
+    await Promise.all([gone, stopped])
+    expect(log).toEqual(['stops', 'stopped', 'gone'])
+  })
+
+  it('waits for calls no longer than the node: a close has it run at once', async () => {
+    const a = await nodes.start('a')
+    let hasRun = false
+    const stop = (): void => {
+      hasRun = true
+    }
+    const registration = await a.provide('users', { get: () => new Promise(() => {}) }, { stop })
+    const lost = codeOf(a.callCb('users', 'get', []))
+    const stopped = registration.deactivate({ timeout: 60_000 })
+    await a.close()
+    expect([hasRun, await lost]).toEqual([true, 'CLOSED'])
+    await stopped
   })
 
   it('is run once when the node leaves and closes, and when it only closes', async () => {
@@ -292,6 +340,19 @@ describe('a health check', () => {
     await net.close()
   })
 
+  it('that hangs is given up when the node closes', async () => {
+    const a = await nodes.start('a')
+    let signal: AbortSignal | undefined
+    const check = (hook: { readonly signal: AbortSignal }): Promise<never> => {
+      signal = hook.signal
+      return new Promise(() => {})
+    }
+    await a.provide('users', { get: () => 1 }, { healthCheck: { check, delay: 0, timeout: 600_000 } })
+    await until('it is checked', () => signal !== undefined)
+    await a.close()
+    expect(signal?.aborted).toBe(true)
+  })
+
   it('says nothing while the service is paused or stopped', async () => {
     const net = createTestNetwork()
     const a = await net.node({ name: 'a' })
@@ -347,7 +408,11 @@ describe('the health endpoint', () => {
 
   it('a port that is taken rejects createNode and leaves nothing open', async () => {
     const a = await nodes.start('a', { health: { bind: '127.0.0.1:0' } })
-    await expect(nodes.start('b', { health: { bind: a.healthAddress ?? '' } })).rejects.toThrow(/EADDRINUSE/)
+    await expect(nodes.start('b', { health: { bind: a.healthAddress ?? '' } })).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+      message: expect.stringMatching(/^health\.bind '127\.0\.0\.1:\d+' cannot be used \(EADDRINUSE\): .*another port/),
+      cause: { syscall: 'listen' },
+    })
     expect(await codeOf(nodes.start('c', { health: { bind: 'nonsense:' } }))).toBe('INVALID_OPTION')
   })
 })

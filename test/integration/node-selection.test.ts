@@ -43,6 +43,31 @@ describe('a call', () => {
     ])
   })
 
+  it('without preference for its process counts the calls that run there, and finds it nearest', async () => {
+    const [a, b] = (await nodes.startAll('a', 'b')) as [ShoalNode, ShoalNode]
+    const ran: string[] = []
+    const waiting: (() => void)[] = []
+    for (const node of [a, b]) {
+      const hold = (): Promise<void> => {
+        ran.push(node.name)
+        return new Promise((resolve) => waiting.push(resolve))
+      }
+      await node.provide('jobs', { hold, where: () => node.name })
+    }
+    await a.waitForServices(['jobs'], { min: 2 })
+    const idlest = { policy: 'least-pending', localFirst: false } as const
+    const calls = Array.from({ length: 10 }, () => a.callCb('jobs', 'hold', [], idlest))
+    await until('all run', () => ran.length === 10)
+    for (const end of waiting) end()
+    await Promise.all(calls)
+    expect(ran.filter((name) => name === 'a')).toHaveLength(5)
+    await until('the other has a round trip', () =>
+      a.members().every(({ name, rtt }) => name === 'a' || rtt !== undefined),
+    )
+    const nearest = { policy: 'nearest', localFirst: false } as const
+    expect(await answers(20, () => a.callCb('jobs', 'where', [], nearest))).toEqual(['a'])
+  })
+
   it('with a version range reaches only instances in it, and none is NO_INSTANCES', async () => {
     const [a] = (await threeOf((name) => ({ a: '1.0.0', b: '1.4.2', c: '2.0.0' })[name] as string)) as [ShoalNode]
     expect(await answers(20, () => a.callCb('who', 'am', [], { version: '^1.1' }))).toEqual(['b'])

@@ -1,14 +1,17 @@
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { type Dial, dialTcp } from '../../src/rpc/dialer.js'
 import { encodeRequestHead, NO_HEADERS } from '../../src/rpc/envelope.js'
 import { FrameKind } from '../../src/rpc/frame.js'
 import { encodeWelcome } from '../../src/rpc/hello.js'
+import type { LinkHandler } from '../../src/rpc/link.js'
 import { INLINE_METHOD } from '../../src/rpc/method-table.js'
 import { Outbox } from '../../src/rpc/outbox.js'
 import { MsgpackCodec } from '../../src/rpc/payload-codec.js'
 import type { Peers } from '../../src/rpc/peers.js'
 import { RpcServer } from '../../src/rpc/server.js'
 import { failureOf, RpcTestbed, request } from '../support/rpc-transport.js'
+import { rawFrame } from '../support/session-pair.js'
 import { until } from '../support/until.js'
 
 const testbed = new RpcTestbed()
@@ -92,6 +95,21 @@ describe('calls over one connection', () => {
     expect(failure.slice(0, 2)).toEqual(['CLOSED', 'maybe'])
     await dispatcher.until(() => dispatcher.arrived[1]?.cancelled.length === 1)
     expect(dispatcher.arrived.map(({ cancelled }) => cancelled)).toEqual([[], ['caller-lost'], []])
+  })
+
+  it('a cast whose caller is gone ends at its deadline, and with its node', async () => {
+    const { candidate, dispatcher, server } = await testbed.callee()
+    const { peers } = testbed.caller()
+    const deadlineAt = performance.now() + 200
+    await peers.attempt(candidate, request('hold', ['short'], { cast: true, deadlineAt }))
+    await peers.attempt(candidate, request('hold', ['long'], { cast: true }))
+    await dispatcher.until(() => dispatcher.arrived.length === 2)
+    await peers.close()
+    await dispatcher.until(() => dispatcher.arrived[0]?.cancelled.length === 1)
+    expect(performance.now()).toBeGreaterThanOrEqual(deadlineAt)
+    expect(dispatcher.arrived.map(({ cancelled }) => cancelled)).toEqual([['deadline'], []])
+    await server.close({ graceMs: 0 })
+    expect(dispatcher.arrived[1]?.cancelled).toEqual(['caller-lost'])
   })
 
   it('share one listener on a signal, and leave none', async () => {
@@ -382,6 +400,21 @@ describe('the end of a connection', () => {
     await peers.attempt(candidate, request('echo'))
     while (server.stats().connections.length > 0) await new Promise((resolve) => setImmediate(resolve))
     expect(await peers.attempt(candidate, request('echo', [2]))).toEqual([2])
+  })
+
+  it('a call made while a connection that was given up is still closing goes over the next one', async () => {
+    const { candidate } = await testbed.callee()
+    const handlers: LinkHandler[] = []
+    const dial: Dial = (address, handler, node) => {
+      handlers.push(handler)
+      return dialTcp(address, handler, node)
+    }
+    const { peers } = testbed.caller({}, { dial })
+    await peers.attempt(candidate, request('echo'))
+    const broken = rawFrame(FrameKind.hello, 0)
+    handlers[0]?.handleBytes(broken, broken.length)
+    expect(await peers.attempt(candidate, request('echo', ['x']))).toEqual(['x'])
+    expect(handlers).toHaveLength(2)
   })
 
   it('a new boot of a node gets a connection of its own, the old one finishes what it has', async () => {

@@ -329,6 +329,18 @@ describe.each<[string, NodeOptions, { readonly forceRemote?: boolean }]>([
     expect(log).toEqual(['out count', 'begin count', 'end count'])
   })
 
+  it('that middleware answers itself give what it gave, or fail, and never end as if they had been empty', async () => {
+    const layer: Middleware = (call, next) => {
+      if (call.method === 'count') return numbersTo(3)
+      return call.method === 'endless' ? 'from a cache' : next()
+    }
+    const { feed, seen } = await setup({ use: [layer] })
+    expect(await collect(feed.count(9))).toEqual([1, 2, 3])
+    const error = await rejection(feed.endless().next())
+    expect(error).toMatchObject({ code: 'REMOTE', executed: 'yes', message: expect.stringContaining('not a stream') })
+    expect(seen.made).toBe(0)
+  })
+
   it('are waited for by a drain, up to its time', async () => {
     const { feed, registration } = await setup()
     const items = feed.endless()

@@ -25,8 +25,10 @@ const ALLOWED = [
   // memberlist's word for a name that claims another address than the one that is held. These move, and of those that
   // died agents keep name and address until they forget them; `leaver`'s earlier rumours may come late.
   /(Conflicting address|Name conflict) for '?(leaver|mover|serf-5|serf-6)\b/,
-  // A restarted agent begins at incarnation 1 again and hears of its former life.
-  /Refuting a (suspect|dead) message \(from: serf-[456]\)/,
+  // A restarted agent begins at incarnation 1 again and hears of its former life, from whoever said it first.
+  /^serf-[456]: .*Refuting a (suspect|dead) message/,
+  // These were killed and restarted at their address: a probe over UDP met nobody, its fallback over TCP the next life.
+  /Was able to connect to (restarted|serf-4) over TCP but UDP probes failed/,
   // The agents that are told to leave.
   /Serf shutdown detected, quitting/,
   // At the address of one that was killed, or has closed, nobody listens; everybody else here does.
@@ -34,6 +36,17 @@ const ALLOWED = [
   // This very process, busy with starting others, stood still for the second that a probe takes.
   /Failed fallback ping: read tcp \S+->127\.0\.[34]\.100:\d+: i\/o timeout/,
 ]
+
+/**
+ * Whoever returns within a second has the incarnation that it left with. memberlist takes it in at another address whatever
+ * its incarnation is, and then believes a late rumour that it left; but Serf knows that it is there, and calls that a
+ * failure. The node hears of it, and contradicts at once.
+ */
+function withoutEchoes(lives: readonly string[]): string[] {
+  const isEcho = (at: number): boolean =>
+    lives[at - 2] === 'leave' && lives[at - 1] === 'join' && lives[at] === 'failed' && lives[at + 1] === 'join'
+  return lives.filter((_, at) => !isEcho(at) && !isEcho(at - 1))
+}
 
 const KINDS = [
   { kind: 'plaintext', net: '127.0.3', key: undefined },
@@ -136,7 +149,7 @@ describe.skipIf(missing !== undefined).concurrent.each(KINDS)('with $kind', ({ n
       await leaver.close()
       for (const agent of steady) {
         const lives = new Array(life).fill(['join', 'leave']).flat()
-        expect(agent.eventsOf('leaver'), agent.name).toEqual(lives)
+        expect(withoutEchoes(agent.eventsOf('leaver')), `${agent.name}: ${agent.linesOf('leaver')}`).toEqual(lives)
       }
       await untilWatched('leaver', 'left')
     }

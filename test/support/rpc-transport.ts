@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { CallErrorCode, Executed, RpcError } from '../../src/errors.js'
 import type { CallRequest, CancelReason, Dispatcher, IncomingCall, Outcome } from '../../src/rpc/call.js'
 import type { ChannelSecurity } from '../../src/rpc/channel-security.js'
-import { dialSecured } from '../../src/rpc/dialer.js'
+import { type Dial, dialSecured } from '../../src/rpc/dialer.js'
 import type { Candidate, PeerEvidence } from '../../src/rpc/directory.js'
 import type { RpcLimits } from '../../src/rpc/limits.js'
 import { Peers } from '../../src/rpc/peers.js'
@@ -66,6 +66,7 @@ export interface CallerWish {
   readonly cluster?: string | undefined
   readonly node?: string
   readonly security?: ChannelSecurity
+  readonly dial?: Dial
 }
 
 export interface Evidence {
@@ -95,12 +96,12 @@ export class RpcTestbed {
 
   caller(
     limits?: Partial<RpcLimits>,
-    { cluster = 'test', node = 'caller', security }: CallerWish = {},
+    { cluster = 'test', node = 'caller', security, dial }: CallerWish = {},
   ): { peers: Peers; evidence: Evidence[] } {
     const evidence: Evidence[] = []
     const peers = new Peers({
       identity: { cluster, node, bootId: `${node}-1` },
-      ...(security === undefined ? {} : { dial: dialSecured(security) }),
+      dial: security === undefined ? dial : dialSecured(security),
       limits,
       random: Math.random,
       onEvidence: ({ node }, what) => evidence.push({ node, evidence: what }),

@@ -200,8 +200,8 @@ export class SerfCluster {
       agent.log
         .split('\n')
         .filter((line) => /\[(WARN|ERR|ERROR)\]/.test(line))
-        .filter((line) => ![OWN_RETRY, ...allowed].some((pattern) => pattern.test(line)))
-        .map((line) => `${agent.name}: ${line.trim()}`),
+        .map((line) => `${agent.name}: ${line.trim()}`)
+        .filter((line) => ![OWN_RETRY, ...allowed].some((pattern) => pattern.test(line))),
     )
   }
 

@@ -122,6 +122,24 @@ describe('a large meta', () => {
     expect(shown(b)).toEqual(['one', false])
   })
 
+  test('that is past before it came is forgotten, however often that happens', () => {
+    const [a, b] = newCluster('a', 'b') as [Registry, Registry]
+    provideLarge(a, large('first'))
+    for (let i = 0; i < 50; i++) {
+      a.setMeta('big', large(`${i}`), 2_000 + i)
+      b.handleMessage(news(a))
+      b.drain()
+    }
+    for (let tick = 0; tick < 8; tick++) {
+      b.handleTick()
+      settle([a, b], { lost: () => true })
+    }
+    expect(b.inspect().metas.pending).toBe(1)
+    for (let tick = 0; tick < 32; tick++) b.handleTick()
+    settle([a, b])
+    expect([b.inspect().metas.pending, shown(b)]).toEqual([0, ['49', false]])
+  })
+
   test('of a node that went away is not asked for, and again when it is back', () => {
     const [a, b] = newCluster('a', 'b') as [Registry, Registry]
     provideLarge(a, large('one'))
@@ -191,7 +209,10 @@ describe('a hostile peer', () => {
       b.handleTick()
       expect(settle([a, b])).toEqual([])
     }
-    expect(shown(b)).toEqual([undefined, true])
+    expect([shown(b), b.inspect().metas.pending]).toEqual([[undefined, true], 1])
+    b.handleMember(member('a', { state: 'dead' }))
+    b.handleTick()
+    expect(b.inspect().metas.pending).toBe(0)
   })
 
   test('cannot make us hold more than the bound: what is in use stays, the rest waits for room', () => {

@@ -159,6 +159,12 @@ describe('callCbAll', () => {
     expect(most).toBe(3)
   })
 
+  it('calls each named node once, however often it was named', async () => {
+    const { callCbAll, scripted } = setup()
+    await callCbAll('users', 'stats', [], { nodes: ['b', 'a', 'b'] })
+    expect(scripted.tried).toEqual(['b', 'a'])
+  })
+
   it('is empty when there is none', async () => {
     expect(await setup().callCbAll('none', 'stats', [])).toEqual([])
   })

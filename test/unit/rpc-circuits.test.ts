@@ -82,6 +82,12 @@ describe('an instance', () => {
     expect(order(circuits, 0)).toBe('bca')
   })
 
+  it('whose streams ran into their own time limit has answered: their items came', () => {
+    const circuits = failing('a', 4)
+    circuits.note('users', a, failure('DEADLINE_EXCEEDED', 'yes'), 0)
+    expect([order(circuits, 0), circuits.isClear]).toEqual(['abc', true])
+  })
+
   it('whose calls fail together is ejected once: what was under way then says nothing new', () => {
     const circuits = failing('a', 200)
     expect(order(circuits, 999)).toBe('bca')

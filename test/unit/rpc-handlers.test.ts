@@ -115,6 +115,16 @@ describe('admission', () => {
     expect(await setup(new UsersClass()).call({ method })).toEqual({ ok: true, value })
   })
 
+  it('an accessor that takes the place of a method is no method, and is not run call by call', async () => {
+    let runs = 0
+    const users: { get: () => unknown } = { get: () => 1 }
+    const { call } = setup(users)
+    expect(await call()).toEqual({ ok: true, value: 1 })
+    Object.defineProperty(users, 'get', { get: () => runs++ })
+    for (let i = 0; i < 3; i++) expect(await errorOf(call())).toMatchObject({ code: 'NO_METHOD', executed: 'no' })
+    expect(runs).toBe(1)
+  })
+
   it('announces exactly what can be called', () => {
     expect(methodNames(new UsersClass())).toEqual(['get', 'inherited', 'own'])
     expect(methodNames(Object.create(null, { a: { value: () => 1 }, b: { value: 2 } }))).toEqual(['a'])

@@ -71,6 +71,22 @@ describe('a hedged call', () => {
     expect(error.attempts.map(({ node }) => node)).toEqual(['b', 'a', 'c'])
   })
 
+  it.each([
+    ['a refusal of the arguments by the second', 1, failure('INVALID_ARGUMENT', 'no', 'b')],
+    ['the end of this node, seen first by a try that was not sent', 1, failure('CLOSED', 'no', 'b')],
+    ['its caller, seen first by a try that was not sent', 1, failure('CANCELLED', 'no', 'b')],
+  ])('that is ended by %s says what is known of the try that runs', async (_what, which, error) => {
+    const { tries, result, elapse, settle } = setup()
+    elapse()
+    tries[which]?.fail(error)
+    await settle()
+    expect(tries[0]?.signal?.aborted).toBe(true)
+    tries[0]?.fail(failure('CANCELLED', 'maybe', 'a'))
+    const rejected = await rejection(result)
+    expect(rejected).toMatchObject({ code: error.code, executed: 'maybe' })
+    expect(rejected.attempts.map(({ node }) => node)).toEqual(['b', 'a'])
+  })
+
   it('that a handler failed is over: it was executed', async () => {
     const { tries, result, elapse } = setup()
     elapse()
@@ -105,8 +121,8 @@ describe('a hedged call', () => {
     elapse()
     controller.abort()
     expect(tries.every((each) => each.signal?.aborted)).toBe(true)
-    tries[0]?.fail(failure('CANCELLED', 'maybe', 'a'))
-    expect(await rejection(result)).toMatchObject({ code: 'CANCELLED' })
+    for (const each of tries) each.fail(failure('CANCELLED', 'maybe', each.node))
+    expect(await rejection(result)).toMatchObject({ code: 'CANCELLED', executed: 'maybe' })
     expect(listeners).toBe(0)
   })
 })

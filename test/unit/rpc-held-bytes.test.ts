@@ -47,7 +47,8 @@ it('the buffer of a message that is over is counted as long as it is kept, and n
     expect(each.handle(FrameKind.request, 1, bytesOf(1), () => true)).toMatchObject({ end: 2 * MIB + 1 })
   }
   // What was just given up is swept beside the program.
-  await until('no more is held than counted', () => heldBytes() - before < budget.taken + SLACK)
+  const show = (): unknown => ({ grown: heldBytes() - before, taken: budget.taken })
+  await until('no more is held than counted', () => heldBytes() - before < budget.taken + SLACK, { show })
   expect(budget.taken).toBeLessThanOrEqual(10 * MIB)
   for (const each of all) each.clear()
   expect(budget.taken).toBe(0)

@@ -241,6 +241,11 @@ describe('values of a local call', () => {
     const error = await rejection(call())
     expect(error).toMatchObject({ code: 'REMOTE', executed: 'yes', remote: { message: 'x', code: 'E', data } })
     expect(error.remote?.data).not.toBe(data)
+    for (const fn of [() => 1, Symbol('x')]) {
+      const thrown = Object.assign(new Error('x'), { data: fn })
+      const refused = await rejection(setup({ get: () => Promise.reject(thrown) }, 'clone').call())
+      expect(refused.remote).toEqual({ name: 'Error', message: 'x' })
+    }
     data.fn = () => 1
     expect((await rejection(call())).remote).toEqual({ name: 'Error', message: 'x', code: 'E' })
   })

@@ -17,6 +17,11 @@ function setup(layers: readonly OutgoingMiddleware[], script: Readonly<Record<st
   return { call, caller, scripted, outgoing }
 }
 
+function abortable(): { signal: AbortSignal; abort: () => void } {
+  const controller = new AbortController()
+  return { signal: controller.signal, abort: () => controller.abort() }
+}
+
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
 })
@@ -178,6 +183,48 @@ describe('a call that middleware holds', () => {
     const before = setup([() => ++ran]).call({ signal: AbortSignal.abort() })
     expect(await rejection(before)).toMatchObject({ code: 'CANCELLED', executed: 'no' })
     expect(ran).toBe(0)
+  })
+
+  it('that has its answer still ends with its signal, and says that the work was done', async () => {
+    const { signal, abort } = abortable()
+    const hanging: OutgoingMiddleware = async (_call, next) => {
+      await next()
+      return never()
+    }
+    const { call } = setup([hanging])
+    const held = call({ signal, timeout: 5_000 })
+    await vi.advanceTimersByTimeAsync(10)
+    abort()
+    expect(await rejection(held)).toMatchObject({ code: 'CANCELLED', executed: 'yes' })
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+  })
+
+  it('that was cancelled under way has a moment to look at that, and no more', async () => {
+    const { signal, abort } = abortable()
+    const hanging: OutgoingMiddleware = (_call, next) => next().catch(never)
+    const { call } = setup([hanging], {
+      a: () => new Promise((resolve) => signal.addEventListener('abort', () => resolve(failure('CANCELLED', 'maybe')))),
+    })
+    const held = rejection(call({ signal, timeout: 60_000 }))
+    abort()
+    await vi.advanceTimersByTimeAsync(200)
+    expect(await held).toMatchObject({ code: 'CANCELLED', executed: 'maybe' })
+  })
+
+  it('that looks at the failure of a call whose node was closed ends soon too', async () => {
+    const hanging: OutgoingMiddleware = (_call, next) => next().catch(never)
+    let close = (): void => {}
+    const closing = new Promise((resolve) => {
+      close = () => resolve(failure('CLOSED', 'maybe'))
+    })
+    const { call, outgoing } = setup([hanging], { a: () => closing })
+    const held = rejection(call({ timeout: 60_000 }))
+    await vi.advanceTimersByTimeAsync(1)
+    outgoing.close()
+    close()
+    await vi.advanceTimersByTimeAsync(200)
+    expect(await held).toMatchObject({ code: 'CLOSED', executed: 'maybe' })
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   it('ends with its node', async () => {

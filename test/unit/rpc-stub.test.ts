@@ -1,16 +1,9 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import type { RemoteOptions } from '../../src/rpc/call-options.js'
+import type { RemoteOptions, StubOptions } from '../../src/rpc/call-options.js'
 import { defineService, isContract } from '../../src/rpc/contract.js'
 import { method } from '../../src/rpc/method.js'
-import {
-  type AnyApi,
-  type ApiStub,
-  type ContractStub,
-  makeStub,
-  type StubInvoke,
-  type StubOptions,
-} from '../../src/rpc/stub.js'
+import { type AnyApi, type ApiStub, type ContractStub, makeStub, type StubInvoke } from '../../src/rpc/stub.js'
 
 const Users = defineService(
   'users',

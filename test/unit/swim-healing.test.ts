@@ -1,5 +1,6 @@
-import { expect, it } from 'vitest'
-import { type ExchangeEffect, SwimHarness } from '../support/swim-harness.js'
+import { describe, expect, it } from 'vitest'
+import { EMPTY_BYTES } from '../../src/bytes.js'
+import { decodePushPull, type ExchangeEffect, SwimHarness } from '../support/swim-harness.js'
 
 const toB = (h: SwimHarness): ExchangeEffect[] => h.exchanges.filter(({ to }) => to.host === h.address('b').host)
 
@@ -36,4 +37,71 @@ it('the more members live, the less each of them tries the dead', () => {
   const few = toB(h).length
   expect(few).toBeGreaterThan(0)
   expect(few).toBeLessThan(25) // sixty ticks, twelve members
+})
+
+describe('a stranger that pings', () => {
+  const ping = (h: SwimHarness, name: string, from = name): void =>
+    h.receive(from, { type: 'ping', seqNo: 1, node: 'me', source: h.source(name) })
+  const alone = (): SwimHarness => new SwimHarness({ config: { pushPullIntervalMs: 100_000_000 } })
+  /** Pings us every second for so long. */
+  const goOn = (h: SwimHarness, name: string, seconds: number): void => {
+    for (let second = 0; second < seconds; second++) {
+      ping(h, name)
+      h.advance(1_000)
+    }
+  }
+
+  it('is asked for what it knows, told only of us, and known from its answer', () => {
+    const h = alone()
+    ping(h, 'b')
+    h.advance(10_000)
+    expect(toB(h)).toHaveLength(1)
+    const request = decodePushPull(toB(h)[0]!.bytes)
+    expect(request).toMatchObject({ join: false, nodes: [{ name: 'me' }] })
+    const nodes = [h.pushNode('b', 0), h.pushNode('c', 0)]
+    h.answer(toB(h)[0]!, { type: 'pushPull', join: false, nodes, userState: EMPTY_BYTES })
+    expect([h.state('b'), h.state('c')]).toEqual(['alive', 'alive'])
+  })
+
+  it('is not asked when gossip tells of it in time', () => {
+    const h = alone()
+    ping(h, 'b')
+    h.advance(1_000)
+    h.answering.add('b')
+    h.receive('b', h.alive('b'))
+    h.advance(20_000)
+    expect(toB(h)).toEqual([])
+  })
+
+  it('is not asked when it names another address than the one it pings from', () => {
+    const h = alone()
+    ping(h, 'b', 'c')
+    h.advance(20_000)
+    expect(h.exchanges).toEqual([])
+  })
+
+  it('is asked ever more rarely when it never answers', () => {
+    const h = alone()
+    const asked: number[] = []
+    for (const seconds of [20, 20, 40, 80, 160, 320]) {
+      h.clear()
+      goOn(h, 'b', seconds)
+      asked.push(toB(h).length)
+      for (const exchange of toB(h)) h.fail(exchange)
+    }
+    expect(asked.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(8)
+    expect(asked.at(-1)).toBeGreaterThan(0)
+    expect(h.notices).toEqual([])
+  })
+
+  it('is not asked by a node whose table is full, or that has left', () => {
+    const full = new SwimHarness({ config: { pushPullIntervalMs: 100_000_000, memberMax: 2 } })
+    full.settleWith('a')
+    goOn(full, 'b', 20)
+    expect(toB(full)).toEqual([])
+    const gone = alone()
+    gone.swim.leave(gone.now)
+    goOn(gone, 'b', 20)
+    expect(toB(gone)).toEqual([])
+  })
 })

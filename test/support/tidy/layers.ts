@@ -54,6 +54,7 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/rpc/flusher.ts': ['timers'],
   'src/rpc/key-security.ts': ['node'],
   'src/rpc/local-attempt.ts': [],
+  'src/rpc/orphaned-casts.ts': [],
   'src/rpc/outgoing-layers.ts': [],
   'src/rpc/peers.ts': [],
   'src/rpc/retry.ts': ['retry'],
