@@ -116,11 +116,11 @@ export class Rpc {
       },
     })
     this.#server = new RpcServer({ ...transport, dispatcher, security, onFault, sockets })
-    const attempt: Attempt = (candidate, request) => {
+    const attempt: Attempt = (candidate, request, at) => {
       request.trace?.tried(candidate.node)
       return candidate.local && request.forceRemote !== true
         ? this.#local.attempt(candidate, request)
-        : this.#peers.attempt(candidate, request)
+        : this.#peers.attempt(candidate, request, at)
     }
     this.#outgoing = useOutgoing.length === 0 ? undefined : new OutgoingLayers({ layers: [...useOutgoing], now, clock })
     const parts = {
