@@ -16,9 +16,9 @@ export function namesOf<Options>(names: Readonly<Record<keyof Options & string, 
   return new Set(Object.keys(names))
 }
 
-/** The first name that is none of these, inherited ones included; undefined when all are. */
+/** The first name that is none of these; undefined when all are. What others put into all objects is not its user's. */
 export function unknownName(given: object, names: ReadonlySet<string>): string | undefined {
-  for (const name in given) if (!names.has(name)) return name
+  for (const name in given) if (!names.has(name) && Object.hasOwn(given, name)) return name
   return undefined
 }
 

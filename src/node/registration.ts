@@ -67,6 +67,8 @@ export class Registration implements AsyncDisposable {
   #removed = false
   /** Its node leaves, or is closed: it will not run again. */
   #isLeaving = false
+  /** Set by `stop`. */
+  #stopped: Promise<void> | undefined
   /** Set when the node goes. */
   #shutDown: Promise<void> | undefined
   #retryTimer: Timer | undefined
@@ -149,10 +151,8 @@ export class Registration implements AsyncDisposable {
    * `resume` starts it again. Rejects CLOSED after `stop`; a stop hook that fails is a fault, and the service stopped.
    */
   async deactivate(options: TimeoutOptions = {}): Promise<void> {
-    const { timeout = FINISH_MS } = checkNames('deactivate', options)
-    this.#finishMs = checkTimeLimit(`timeout for '${this.service}'`, timeout)
-    this.#order('deactivate', undefined)
-    while (this.#isOurs() && isInTransition(this.#state)) await this.#change()
+    this.#orderStop('deactivate', options)
+    await this.#untilStopped()
   }
 
   /** Replaces what others see in the instance's `meta`. Throws INVALID_ARGUMENT or TOO_LARGE, changing nothing. */
@@ -179,18 +179,23 @@ export class Registration implements AsyncDisposable {
    */
   drainToLeave(timeoutMs: number): Promise<boolean> {
     this.#isLeaving = true
-    return this.drain({ timeout: timeoutMs })
+    return this.#stopped === undefined
+      ? this.drain({ timeout: timeoutMs })
+      : this.#parts.rpc.drain(this.service, timeoutMs)
   }
 
   /**
-   * Deactivates it as `deactivate` does, and withdraws it: others forget it, and it may be provided again. A second call
-   * does nothing.
+   * Deactivates it as `deactivate` does, and withdraws it: others forget it, and it may be provided again. From the call
+   * on no other order is taken. A second call waits for the same.
    */
   async stop(options: TimeoutOptions = {}): Promise<void> {
     checkNames('stop', options)
     if (!this.#isOurs()) return this.#shutDown
-    await this.deactivate(options)
-    this.remove()
+    if (this.#stopped === undefined) {
+      this.#orderStop('stop', options)
+      this.#stopped = this.#untilStopped().then(() => this.remove())
+    }
+    return this.#stopped
   }
 
   /** Withdraws it at once, without hooks. */
@@ -223,8 +228,20 @@ export class Registration implements AsyncDisposable {
   #order(input: LifecycleInput, reason: string | undefined): void {
     this.#assertProvided()
     if (input === 'activate' && this.#isLeaving) throw this.#closed('belongs to a node that leaves or has left')
+    if (this.#shutDown !== undefined) return // it is stopped already, or is being
     this.#apply(input, reason)
     if (this.adminStatus !== 'active') this.#starting?.abort()
+  }
+
+  #orderStop(of: 'deactivate' | 'stop', options: TimeoutOptions): void {
+    const { timeout = FINISH_MS } = checkNames(of, options)
+    this.#finishMs = checkTimeLimit(`timeout for '${this.service}'`, timeout)
+    this.#order('deactivate', undefined)
+  }
+
+  async #untilStopped(): Promise<void> {
+    while (this.#isOurs() && isInTransition(this.#state)) await this.#change()
+    await this.#shutDown
   }
 
   #apply(input: LifecycleInput, reason: string | undefined): void {
@@ -369,7 +386,7 @@ export class Registration implements AsyncDisposable {
   }
 
   #assertProvided(): void {
-    if (this.#removed) throw this.#closed('was stopped')
+    if (this.#removed || this.#stopped !== undefined) throw this.#closed('was stopped')
   }
 
   #closed(why: string): ShoalError {

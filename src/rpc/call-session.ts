@@ -17,7 +17,7 @@ import { decodeWelcome, encodeHello, PROTOCOL_MAX, PROTOCOL_MIN, type RpcIdentit
 import { OutgoingMethods } from './method-table.js'
 import type { Outbox } from './outbox.js'
 import type { OutgoingCall } from './outgoing-call.js'
-import type { PayloadCodec } from './payload-codec.js'
+import { decodePart, type PayloadCodec } from './payload-codec.js'
 import { isLaterId, PendingCalls } from './pending-calls.js'
 import { Reassembly } from './reassembly.js'
 import { remoteFailureFromPayload } from './remote-payload.js'
@@ -256,7 +256,7 @@ export class CallSession implements FrameSink {
     }
     let value: unknown
     try {
-      value = this.#options.codec.decode(body.bytes.subarray(body.start, body.end))
+      value = decodePart(this.#options.codec, body.bytes, body.start, body.end)
     } catch (error) {
       this.#options.counters.add('bad-reply')
       call.refuse('REMOTE', 'yes', `the result of ${call.node} could not be read: ${messageOf(error)}`)

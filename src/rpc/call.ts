@@ -26,8 +26,11 @@ export interface CallRequest {
   readonly trace?: { tried(node: string): void } | undefined
 }
 
-/** One try on one instance, local or remote alike. Rejects with an RpcError, always by `deadlineAt`. */
-export type Attempt = (candidate: Candidate, request: CallRequest) => Promise<unknown>
+/**
+ * One try on one instance, local or remote alike. Rejects with an RpcError, always by `deadlineAt`. `now` is given by those
+ * who have just looked at the clock.
+ */
+export type Attempt = (candidate: Candidate, request: CallRequest, now?: number) => Promise<unknown>
 
 /** A call that came in, by the network or from this process. */
 export interface IncomingCall {

@@ -48,9 +48,10 @@ export class Caller {
   /** One call, on the first instance that takes it. */
   callCb(spec: CallSpec): Promise<unknown> {
     try {
-      const plan = this.plan(spec, CALL_TIMEOUT_MS)
+      const now = this.#options.now()
+      const plan = planCall(spec, now, CALL_TIMEOUT_MS)
       return this.#options.outgoing === undefined && !areCallsTraced()
-        ? this.pass(plan)
+        ? this.pass(plan, undefined, now)
         : this.layered(plan, (layered) => this.pass(layered))
     } catch (error) {
       return Promise.reject(error)
@@ -94,7 +95,11 @@ export class Caller {
   }
 
   /** One walk over the instances that are known now. */
-  pass({ request, selection, idempotent, hedgeMs }: CallPlan, found?: readonly Candidate[]): Promise<unknown> {
+  pass(
+    { request, selection, idempotent, hedgeMs }: CallPlan,
+    found?: readonly Candidate[],
+    startedAt?: number,
+  ): Promise<unknown> {
     const { directory, circuits, now, attempt, setTimer, budget } = this.#options
     const { service, method } = request
     const listed = found ?? directory.candidates(service, method, selection)
@@ -102,7 +107,7 @@ export class Caller {
     const candidates = isAsListed ? listed : circuits.arrange(service, listed, now())
     budget.noteCall()
     if (hedgeMs === undefined || candidates.length < 2)
-      return this.#failover.run({ candidates, request, idempotent, selection })
+      return this.#failover.run({ candidates, request, idempotent, selection, now: startedAt })
     const mayHedge = (): boolean => budget.tryTake(now())
     return runHedged({ attempt, setTimer, mayHedge, aborts: this.#hedges }, { candidates, request, hedgeMs })
   }

@@ -16,6 +16,8 @@ export interface Pass {
   readonly idempotent: boolean
   /** What was asked of the candidates, for whoever is told that there are none. */
   readonly selection?: Selection | undefined
+  /** When it begins, if somebody has just looked at the clock. */
+  readonly now?: number | undefined
 }
 
 export interface FailoverParts {
@@ -40,7 +42,7 @@ export class Failover {
   run(pass: Pass): Promise<unknown> {
     const first = pass.candidates[0]
     if (first === undefined) return Promise.reject(noInstances(pass.request, pass.selection))
-    const tried = this.#attempt(first, pass.request)
+    const tried = this.#attempt(first, pass.request, pass.now)
     // With nowhere else to go the attempt's own promise is the answer, as it is.
     if (pass.candidates.length === 1) return tried
     return tried.then(undefined, (error: unknown) => this.#continue(pass, first, error))

@@ -367,7 +367,7 @@ export class Handlers implements Dispatcher {
     }
     if (this.#entries.has(name)) {
       throw invalid(
-        `'${name}' is already provided or exposed by node '${this.#options.node}'; stop or remove it first, ` +
+        `'${name}' is already provided or exposed by node '${this.#options.node}'; stop it first if it is a service, ` +
           'or choose another name (services and modules share one set of names)',
       )
     }

@@ -23,7 +23,7 @@ export interface RpcIdentity {
 export interface Hello extends RpcIdentity {
   readonly protocolMin: number
   readonly protocolMax: number
-  /** Bits of optional abilities; none is defined yet, unknown ones are ignored. */
+  /** Bits of optional abilities (`features.ts`); unknown ones are ignored. */
   readonly features: number
   /** The longest frame that the caller reads. */
   readonly frameBytesMax: number

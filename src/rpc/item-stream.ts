@@ -13,10 +13,19 @@ export interface ItemStreamOptions {
   /** The reader's own signal. */
   readonly signal: unknown
   readonly itemTimeoutMs: () => number | undefined
-  /** Makes the call, which ends by this signal: resolves with the reading end. */
-  readonly open: (signal: AbortSignal) => Promise<AsyncIterator<unknown>>
+  /** Makes the call, which ends by this signal. */
+  readonly open: (signal: AbortSignal) => Promise<OpenedStream>
   readonly now: () => number
+  /** The node is closed: nothing is waited for any more. */
+  readonly isClosed: () => boolean
   readonly deadlines: { add(item: Expiring): void; remove(item: Expiring): void }
+}
+
+export interface OpenedStream {
+  /** The reading end. */
+  readonly source: AsyncIterator<unknown>
+  /** When the call is over at the latest. */
+  readonly deadlineAt: number
 }
 
 type Step = IteratorResult<unknown, void>
@@ -28,12 +37,14 @@ export class ItemStream implements AsyncGenerator<unknown, void, undefined> {
   readonly #onAbort = (): void => this.#stop(this.#signal?.reason)
   #signal: AbortSignal | undefined
   /** The call, once the first item was asked for. */
-  #opening: Promise<AsyncIterator<unknown>> | undefined
+  #opening: Promise<OpenedStream> | undefined
   #source: AsyncIterator<unknown> | undefined
   /** Set when the reader is told no more than this. */
   #isOver = false
   #isReturned = false
   #isLate = false
+  /** Lets go of the reader's signal when the call is over, in case that nobody ever reads to the end. */
+  #lapse: Expiring | undefined
 
   constructor(options: ItemStreamOptions) {
     this.#options = options
@@ -51,7 +62,7 @@ export class ItemStream implements AsyncGenerator<unknown, void, undefined> {
     this.#end()
     // Whatever came and was not read: nobody will.
     this.#opening?.then(
-      (source) => source.return?.(),
+      ({ source }) => source.return?.(),
       () => {}, // who asked for the first item has heard of it
     )
     return Promise.resolve(DONE)
@@ -77,7 +88,7 @@ export class ItemStream implements AsyncGenerator<unknown, void, undefined> {
     try {
       waiting = this.#watch()
       this.#opening ??= this.#open()
-      this.#source ??= await this.#opening
+      this.#source ??= this.#begun(await this.#opening)
       let step = await this.#source.next()
       // Given up: what came before is passed over, the error at its end is what counts.
       while (this.#controller.signal.aborted && step.done !== true) step = await this.#source.next()
@@ -94,7 +105,17 @@ export class ItemStream implements AsyncGenerator<unknown, void, undefined> {
     }
   }
 
-  #open(): Promise<AsyncIterator<unknown>> {
+  #begun({ source, deadlineAt }: OpenedStream): AsyncIterator<unknown> {
+    const { deadlines, isClosed } = this.#options
+    if (isClosed()) this.#letGo()
+    else if (this.#signal !== undefined && !this.#isOver && this.#lapse === undefined) {
+      this.#lapse = { deadlineAt, expire: () => this.#letGo() }
+      deadlines.add(this.#lapse)
+    }
+    return source
+  }
+
+  #open(): Promise<OpenedStream> {
     this.#signal = checkSignal(this.#options.signal)
     if (this.#signal?.aborted === true) this.#onAbort()
     else this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
@@ -124,13 +145,18 @@ export class ItemStream implements AsyncGenerator<unknown, void, undefined> {
   }
 
   #stop(reason: unknown): void {
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#letGo()
     this.#controller.abort(reason)
   }
 
   /** The reader is told nothing more. */
   #end(): void {
     this.#isOver = true
+    this.#letGo()
+  }
+
+  #letGo(): void {
     this.#signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#lapse !== undefined) this.#options.deadlines.remove(this.#lapse)
   }
 }

@@ -145,7 +145,9 @@ export class LocalAttempt {
       if (!outcome.ok && outcome.error.executed === 'no') refusals.push(outcome.error)
     })
     if (refusals[0] !== undefined) return Promise.reject(refusals[0])
-    if (cancel !== undefined) this.#deadlines.add(running)
+    // The handler itself may have closed the node.
+    if (this.#closed) running.close()
+    else if (cancel !== undefined) this.#deadlines.add(running)
     return Promise.resolve(undefined)
   }
 

@@ -19,10 +19,15 @@ export interface MethodName {
 export class OutgoingMethods {
   readonly #services = new Map<string, Map<string, number>>()
   #count = 0
+  /** What was asked for last: most calls are of the method of the one before. */
+  #last: { readonly service: string; readonly method: string; readonly id: number } | undefined
 
   /** The number of a method that was sent on this connection before. */
   tryGet({ service, method }: MethodName): number | undefined {
-    return this.#services.get(service)?.get(method)
+    if (this.#last?.method === method && this.#last.service === service) return this.#last.id
+    const id = this.#services.get(service)?.get(method)
+    if (id !== undefined) this.#last = { service, method, id }
+    return id
   }
 
   /** The number under which to send a new one together with its names. */

@@ -36,6 +36,8 @@ export class OutgoingCall {
   /** Stops what draws the caller's own stream. */
   stopInput: (() => void) | undefined
   holder: CallHolder | undefined
+  /** To whom it was given, which counts it until it is over. */
+  peer: { pending: number } | undefined
   isSettled = false
   readonly node: string
   readonly bootId: string

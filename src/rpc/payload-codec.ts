@@ -17,15 +17,22 @@ export interface PayloadCodec {
   readonly name: string
   /** The bytes are valid until the next use of the codec. `root` begins the path that an error names. */
   encode(value: unknown, root: string): Uint8Array
+  /** Must keep no reference to the bytes: they are overwritten afterwards. */
+  decode(bytes: Uint8Array): unknown
   /**
    * True when these bytes, or what they are a part of, are what `encode` gave last and from now on the caller's: the codec
-   * takes other memory. Without it long payloads are copied.
+   * takes other memory. Without it long payloads are copied. This and what follows is for the built-in codecs: one of a
+   * user is not asked.
    */
   giveAway?(bytes: Uint8Array): boolean
   /** Whoever was given them, or the whole of which they are a part, is done with them. */
   takeBack?(bytes: Uint8Array): void
-  /** Must keep no reference to the bytes: they are overwritten afterwards. */
-  decode(bytes: Uint8Array): unknown
+  /** As `decode`, of the bytes from `start` up to `end`, for a codec that can do without a view of them. */
+  decodePart?(bytes: Uint8Array, start: number, end: number): unknown
+}
+
+export function decodePart(codec: PayloadCodec, bytes: Uint8Array, start: number, end: number): unknown {
+  return codec.decodePart === undefined ? codec.decode(bytes.subarray(start, end)) : codec.decodePart(bytes, start, end)
 }
 
 export interface MsgpackCodecOptions {

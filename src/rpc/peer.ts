@@ -48,6 +48,8 @@ interface DialProblem {
 
 export class Peer implements ConnectionOwner, CallHolder {
   readonly target: PeerTarget
+  /** Calls that were given to it and are not over; kept by whoever gives them. */
+  pending = 0
   readonly #options: PeerOptions
   readonly #waiting = new Set<OutgoingCall>()
   #waitingBytes = 0

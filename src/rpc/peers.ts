@@ -70,8 +70,6 @@ export class Peers implements CallOwner {
   readonly #retired = new Set<Peer>()
   #inFlight = 0
   #streams = 0
-  /** The same by node. */
-  readonly #pending = new Map<string, number>()
   readonly #sweeper: Sweeper
   #closing: Promise<void> | undefined
   #onAllClosed: (() => void) | undefined
@@ -92,18 +90,19 @@ export class Peers implements CallOwner {
   }
 
   /** One try on one remote instance. Never throws, and rejects at most a sweep (25 ms) after the deadline. */
-  readonly attempt: Attempt = (candidate, request) =>
+  readonly attempt: Attempt = (candidate, request, now = this.#clock.monotonicMs()) =>
     new Promise((resolve, reject) => {
       const { node, bootId } = candidate
       const call = new OutgoingCall({ node, bootId, request, owner: this }, resolve, reject)
       this.#inFlight++
-      this.#pending.set(node, (this.#pending.get(node) ?? 0) + 1)
-      this.#start(call, candidate, request)
+      this.#start(call, candidate, request, now)
     })
 
   /** Calls under way at this node. */
   pending(node: string): number {
-    return this.#pending.get(node) ?? 0
+    let count = this.#peers.get(node)?.pending ?? 0
+    for (const peer of this.#retired) if (peer.target.node === node) count += peer.pending
+    return count
   }
 
   /** Membership calls the node dead: its connections are pinged, and ended after a second of silence. */
@@ -154,15 +153,12 @@ export class Peers implements CallOwner {
     if (call.hasBegun) this.#streams--
     else this.#inFlight--
     this.#options.onOutcome?.(call.request.service, call, error)
-    const pending = (this.#pending.get(call.node) ?? 1) - 1
-    if (pending === 0) this.#pending.delete(call.node)
-    else this.#pending.set(call.node, pending)
+    if (call.peer !== undefined) call.peer.pending--
     const { signal } = call.request
     if (signal !== undefined) this.#aborts.remove(signal, call)
   }
 
-  #start(call: OutgoingCall, candidate: Candidate, request: CallRequest): void {
-    const now = this.#clock.monotonicMs()
+  #start(call: OutgoingCall, candidate: Candidate, request: CallRequest, now: number): void {
     if (this.#closing !== undefined) call.refuse('CLOSED', 'no', 'this node was closed')
     else if (request.signal?.aborted) call.refuse('CANCELLED', 'no', 'the signal was aborted before the call')
     else if (request.deadlineAt <= now) call.refuse('DEADLINE_EXCEEDED', 'no', 'the deadline was over before the call')
@@ -170,6 +166,8 @@ export class Peers implements CallOwner {
       const payload = this.#encode(call, request)
       const peer = payload === undefined ? undefined : this.#peerFor(candidate, call)
       if (payload === undefined || peer === undefined) return
+      call.peer = peer
+      peer.pending++
       peer.send(call, payload, now)
       if (request.signal !== undefined && !call.isSettled) this.#aborts.add(request.signal, call)
       this.#sweepOften()

@@ -36,7 +36,12 @@ export class PlainCodec implements PayloadCodec {
 
   /** Throws a PayloadError. */
   decode(bytes: Uint8Array): unknown {
-    const value = this.#reader.tryRead(bytes)
-    return value === UNREAD ? this.#reference.decode(bytes) : value
+    return this.decodePart(bytes, 0, bytes.length)
+  }
+
+  /** Throws a PayloadError. */
+  decodePart(bytes: Uint8Array, start: number, end: number): unknown {
+    const value = this.#reader.tryRead(bytes, start, end)
+    return value === UNREAD ? this.#reference.decode(bytes.subarray(start, end)) : value
   }
 }

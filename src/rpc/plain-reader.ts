@@ -28,7 +28,7 @@ const scratchBytes = new Uint8Array(scratch.buffer)
 
 export class PlainReader {
   readonly #decodedBytesMax: number
-  readonly #keys = new ByteCache<string>(KEY_SLOTS, (bytes) => ownText(asBuffer(bytes), 0, bytes.length))
+  readonly #keys = new ByteCache<string>(KEY_SLOTS, (bytes) => asBuffer(bytes).toString('latin1'))
   #bytes: Buffer = Buffer.alloc(0)
   #end = 0
   #at = 0
@@ -39,11 +39,11 @@ export class PlainReader {
     this.#decodedBytesMax = decodedBytesMax
   }
 
-  /** The value, or `UNREAD`. Never throws. */
-  tryRead(bytes: Uint8Array): unknown {
+  /** The value that the bytes from `start` up to `end` are, or `UNREAD`. Never throws. */
+  tryRead(bytes: Uint8Array, start = 0, end: number = bytes.length): unknown {
     this.#bytes = asBuffer(bytes)
-    this.#end = bytes.length
-    this.#at = 0
+    this.#end = end
+    this.#at = start
     this.#decodedBytes = 0
     const value = this.#value(0)
     return this.#at === this.#end ? value : UNREAD
@@ -147,7 +147,7 @@ export class PlainReader {
     if (end > this.#end) return undefined
     this.#at = end
     // A code point that is cut off takes its rest from what follows, here as in the reference: not a thing to remember.
-    if (!isAscii(this.#bytes, at + 1, end)) return utf8Text(this.#bytes, at + 1, end)
+    if (!isAscii(this.#bytes, at + 1, end)) return utf8Text(this.#bytes, at + 1, end, this.#end)
     return this.#keys.get(this.#bytes, at + 1, end)
   }
 
@@ -160,7 +160,7 @@ export class PlainReader {
   #text(size: number): unknown {
     const at = this.#take(size)
     if (at < 0) return UNREAD
-    if (size <= OWN_TEXT_BYTES_MAX) return ownText(this.#bytes, at, at + size)
+    if (size <= OWN_TEXT_BYTES_MAX) return ownText(this.#bytes, at, at + size, this.#end)
     // The reference drops a byte order mark; no writer of ours sends one.
     return this.#bytes[at] === 0xef ? this.#markedText(at, size) : this.#bytes.toString('utf8', at, at + size)
   }
@@ -273,18 +273,18 @@ function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
   return all < 0x80
 }
 
-function ownText(bytes: Buffer, start: number, end: number): string {
-  if (!isAscii(bytes, start, end)) return utf8Text(bytes, start, end)
+function ownText(bytes: Buffer, start: number, end: number, limit: number): string {
+  if (!isAscii(bytes, start, end)) return utf8Text(bytes, start, end, limit)
   if (end - start > TINY_TEXT_BYTES_MAX) return bytes.toString('latin1', start, end)
   let text = ''
   for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i] as number)
   return text
 }
 
-/** As lenient as the reference: a lone surrogate is a code point like any other. */
-function utf8Text(bytes: Uint8Array, start: number, end: number): string {
+/** As lenient as the reference: a lone surrogate is a code point like any other. Reads nothing from `limit` on. */
+function utf8Text(bytes: Uint8Array, start: number, end: number, limit: number): string {
   const units: number[] = []
-  const tail = (at: number): number => (bytes[at] ?? 0) & 0x3f
+  const tail = (at: number): number => (at < limit ? (bytes[at] as number) & 0x3f : 0)
   let at = start
   while (at < end) {
     const first = bytes[at++] as number

@@ -9,6 +9,7 @@ import { DEPTH_MAX, PLAIN_TEXT_LENGTH_MAX } from './values.js'
 const BYTES_MIN = 4_096
 /** A buffer that grew past this is kept until something is written that does not need it. */
 const BYTES_KEPT_MAX = 1_048_576
+const VIEWS_MAX = 512
 /** The longest head of a value: of a number, or of a container. */
 const HEAD_BYTES_MAX = 9
 const DATE_BYTES_MAX = 15
@@ -25,6 +26,8 @@ export class PlainWriter {
   #bytes: Buffer = Buffer.allocUnsafeSlow(BYTES_MIN)
   #length = 0
   #isBusy = false
+  /** Of the first bytes, by their number: to make one takes as long as to write a short message. */
+  readonly #views: Uint8Array[] = []
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
@@ -38,7 +41,7 @@ export class PlainWriter {
     this.#length = 0
     try {
       if (!this.#value(value, 0) || this.#length > this.#bytesMax) return undefined
-      const written = new Uint8Array(this.#bytes.buffer, 0, this.#length)
+      const written = this.#written()
       if (this.#bytes.length > BYTES_KEPT_MAX && this.#length <= BYTES_KEPT_MAX) this.#renew()
       return written
     } catch {
@@ -58,11 +61,24 @@ export class PlainWriter {
   /** What was given away is used again: a whole of megabytes is dear to make. */
   takeBack(bytes: Uint8Array): void {
     const { buffer } = bytes
-    if (!this.#isBusy && buffer.byteLength > this.#bytes.length) this.#bytes = Buffer.from(buffer)
+    if (!this.#isBusy && buffer.byteLength > this.#bytes.length) this.#replace(Buffer.from(buffer))
   }
 
   #renew(): void {
-    this.#bytes = Buffer.allocUnsafeSlow(BYTES_MIN)
+    this.#replace(Buffer.allocUnsafeSlow(BYTES_MIN))
+  }
+
+  #replace(bytes: Buffer): void {
+    this.#bytes = bytes
+    this.#views.length = 0
+  }
+
+  #written(): Uint8Array {
+    const length = this.#length
+    if (length >= VIEWS_MAX) return new Uint8Array(this.#bytes.buffer, 0, length)
+    const view = this.#views[length] ?? new Uint8Array(this.#bytes.buffer, 0, length)
+    this.#views[length] = view
+    return view
   }
 
   #value(value: unknown, depth: number): boolean {
@@ -288,7 +304,7 @@ export class PlainWriter {
     if (needed <= this.#bytes.length) return
     const grown = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#bytes.length))
     grown.set(this.#bytes.subarray(0, this.#length))
-    this.#bytes = grown
+    this.#replace(grown)
   }
 }
 

@@ -33,7 +33,7 @@ import { type Dial, dialOver, dialSecured } from './dialer.js'
 import { Handlers } from './handlers.js'
 import type { Provided } from './handlers-options.js'
 import { isAsyncIterable } from './input-argument.js'
-import { ItemStream } from './item-stream.js'
+import { ItemStream, type OpenedStream } from './item-stream.js'
 import { KeySecurity } from './key-security.js'
 import { resolveRpcLimits } from './limits.js'
 import { LocalAttempt } from './local-attempt.js'
@@ -116,11 +116,11 @@ export class Rpc {
       },
     })
     this.#server = new RpcServer({ ...transport, dispatcher, security, onFault, sockets })
-    const attempt: Attempt = (candidate, request) => {
+    const attempt: Attempt = (candidate, request, at) => {
       request.trace?.tried(candidate.node)
       return candidate.local && request.forceRemote !== true
         ? this.#local.attempt(candidate, request)
-        : this.#peers.attempt(candidate, request)
+        : this.#peers.attempt(candidate, request, at)
     }
     this.#outgoing = useOutgoing.length === 0 ? undefined : new OutgoingLayers({ layers: [...useOutgoing], now, clock })
     const parts = {
@@ -320,12 +320,13 @@ export class Rpc {
       signal: options?.signal,
       itemTimeoutMs: () => checkItemTimeout(options?.itemTimeout ?? streamOf(service, method)?.itemTimeout),
       now: this.#clock.monotonicMs,
+      isClosed: () => this.#closing !== undefined,
       deadlines: this.#itemDeadlines,
       open: (signal) => this.#open(() => this.#openStream({ ...spec, options: { ...options, signal } }, retry)),
     })
   }
 
-  async #openStream(spec: CallSpec, retry: RetryOptions | undefined): Promise<AsyncIterator<unknown>> {
+  async #openStream(spec: CallSpec, retry: RetryOptions | undefined): Promise<OpenedStream> {
     const policy = retry === undefined ? undefined : resolveRetry(retry)
     const planned = this.#caller.plan({ ...spec, stream: true }, CALL_TIMEOUT_MS)
     let source: AsyncIterator<unknown> | undefined
@@ -334,8 +335,9 @@ export class Rpc {
       const opened = policy === undefined ? this.#caller.pass(plan) : this.#retrier.run(plan, policy)
       source = (await opened) as AsyncIterator<unknown>
     })
-    if (source !== undefined) return source
-    if (isAsyncIterable(answer)) return answer[Symbol.asyncIterator]()
+    const { deadlineAt } = planned.request
+    if (source !== undefined) return { source, deadlineAt }
+    if (isAsyncIterable(answer)) return { source: answer[Symbol.asyncIterator](), deadlineAt }
     throw new RpcError('CANCELLED', 'a middleware of this node answered without making the call', { executed: 'no' })
   }
 

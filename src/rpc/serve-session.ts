@@ -27,7 +27,7 @@ import {
 import { IncomingMethods, type MethodName } from './method-table.js'
 import type { OrphanedCasts } from './orphaned-casts.js'
 import type { Outbox } from './outbox.js'
-import type { PayloadCodec } from './payload-codec.js'
+import { decodePart, type PayloadCodec } from './payload-codec.js'
 import { isLaterId } from './pending-calls.js'
 import { Reassembly } from './reassembly.js'
 import { ReplyWriter } from './reply-writer.js'
@@ -290,11 +290,11 @@ export class ServeSession implements FrameSink {
     }
     if (this.#acceptedCount === 0 || isLaterId(id, this.#lastAcceptedId)) this.#lastAcceptedId = id
     this.#acceptedCount++
-    this.#accept(id, head, name, body.bytes.subarray(payloadAt, body.end))
+    this.#accept(id, head, name, { bytes: body.bytes, start: payloadAt, end: body.end })
     return true
   }
 
-  #accept(id: number, head: RequestHead, name: MethodName, payload: Uint8Array): void {
+  #accept(id: number, head: RequestHead, name: MethodName, payload: Span): void {
     const { callsMax, codec } = this.#options
     if (head.ttlMs === 0) {
       this.#refuseCall(id, head, 'DEADLINE_EXCEEDED', 'the deadline was over before the call arrived')
@@ -310,7 +310,7 @@ export class ServeSession implements FrameSink {
     }
     let args: unknown
     try {
-      args = codec.decode(payload)
+      args = decodePart(codec, payload.bytes, payload.start, payload.end)
     } catch (error) {
       args = error instanceof Error ? error.message : 'malformed'
     }

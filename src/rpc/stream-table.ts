@@ -11,7 +11,7 @@ import type { Span } from './frame-reader.js'
 import { ItemSender } from './item-sender.js'
 import { messageOf } from './names.js'
 import type { Outbox } from './outbox.js'
-import type { PayloadCodec } from './payload-codec.js'
+import { decodePart, type PayloadCodec } from './payload-codec.js'
 import { type ItemFault, ReceivedItems } from './received-items.js'
 import { type TurnShare, WHOLE_TURN } from './turn-share.js'
 
@@ -87,7 +87,7 @@ export class StreamTable {
 
   /** The call is over: nothing is sent any more. Gives its streams, of which one may have to be ended. */
   close(id: number): CallStreams | undefined {
-    const streams = this.#streams.get(id)
+    const streams = this.#streams.size === 0 ? undefined : this.#streams.get(id)
     if (streams === undefined) return undefined
     this.#streams.delete(id)
     streams.sent?.close()
@@ -102,7 +102,7 @@ export class StreamTable {
     }
     let value: unknown
     try {
-      value = this.#options.codec.decode(body.bytes.subarray(body.start, body.end))
+      value = decodePart(this.#options.codec, body.bytes, body.start, body.end)
     } catch (error) {
       this.#options.counters.add('bad-item')
       const message = `an item of a stream could not be read: ${messageOf(error, 'it is malformed')}`

@@ -1,10 +1,9 @@
 /** The door of testing: real nodes on a network in memory, for users' own tests. */
 
-export type { TestNetworkOptions, TestNodeOptions } from './network-options.js'
+export type { TestNetworkOptions, TestNodeOptions, TimeLimit } from './network-options.js'
 export {
   createTestNetwork,
   type NodeRef,
   type TestNetwork,
   type TestNetworkStats,
-  type TimeLimit,
 } from './test-network.js'

@@ -1,5 +1,6 @@
 /** What a test may say of its network and its nodes, checked once, with every message naming the value and the limit. */
 import { ShoalError } from '../errors.js'
+import { checkOptionTable, namesOf } from '../known-options.js'
 import type { NodeOptions } from '../node/options.js'
 import type { ShoalNode } from '../node/shoal-node.js'
 
@@ -33,7 +34,21 @@ export interface ResolvedNetworkOptions {
   readonly cluster: string
 }
 
-const OPTION_NAMES = ['seed', 'latencyMs', 'jitterMs', 'loss', 'time', 'cluster']
+export interface TimeLimit {
+  /** Milliseconds of the network's time. Default 60,000. */
+  readonly timeout?: number
+}
+
+const OPTION_NAMES = namesOf<TestNetworkOptions>({
+  seed: true,
+  latencyMs: true,
+  jitterMs: true,
+  loss: true,
+  time: true,
+  cluster: true,
+})
+const LIMIT_NAMES = namesOf<TimeLimit>({ timeout: true })
+export const LIMIT_MS = 60_000
 const DELAY_MS_MAX = 60_000
 /** 2^31, the longest that a timer of Node.js can wait. */
 const TIME_MS_MAX = 0x7fff_ffff
@@ -45,10 +60,7 @@ const OUTSIDE: Readonly<Record<string, string>> = {
 
 /** Throws INVALID_OPTION. */
 export function resolveNetworkOptions(given: TestNetworkOptions): ResolvedNetworkOptions {
-  for (const name of Object.keys(given)) {
-    if (!OPTION_NAMES.includes(name))
-      throw invalid(`'${name}' is no option of a test network; there are ${OPTION_NAMES.join(', ')}`)
-  }
+  checkOptionTable(given, { what: 'option of a test network', names: OPTION_NAMES, code: 'INVALID_OPTION' })
   const { seed = 1, latencyMs = 0, jitterMs = 0, loss = 0, time = 'virtual', cluster = 'test' } = given
   if (!Number.isSafeInteger(seed)) throw invalid(`seed must be a whole number, got ${String(seed)}`)
   if (time !== 'virtual' && time !== 'real') throw invalid(`time must be 'virtual' or 'real', got '${String(time)}'`)
@@ -65,6 +77,7 @@ export function resolveNetworkOptions(given: TestNetworkOptions): ResolvedNetwor
 
 /** Throws INVALID_OPTION for what the network decides or cannot have. */
 export function checkNodeOptions(options: TestNodeOptions, time: 'virtual' | 'real'): void {
+  if (typeof options !== 'object' || options === null) throw invalid(`the options of a node must be an object`)
   for (const name of ['bind', 'advertise']) {
     if (name in options) throw invalid(`the network gives each node its address: leave '${name}' out`)
   }
@@ -91,6 +104,12 @@ export function checkDelay(name: string, ms: unknown): number {
 export function checkLoss(loss: unknown): number {
   if (typeof loss === 'number' && loss >= 0 && loss <= 1) return loss
   throw invalid(`loss must be a share from 0 to 1, got ${String(loss)}`)
+}
+
+/** How long something may take, in ms. Throws INVALID_ARGUMENT. */
+export function checkLimit(of: string, limit: TimeLimit): number {
+  checkOptionTable(limit, { what: `option of ${of}`, names: LIMIT_NAMES, code: 'INVALID_ARGUMENT' })
+  return checkTime('timeout', limit.timeout ?? LIMIT_MS)
 }
 
 /** A duration of a test. Throws INVALID_ARGUMENT. */

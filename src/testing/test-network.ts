@@ -12,13 +12,16 @@ import { MemoryHost } from './memory-host.js'
 import { MemoryNetwork } from './memory-network.js'
 import {
   checkDelay,
+  checkLimit,
   checkLoss,
   checkNodeOptions,
   checkTime,
+  LIMIT_MS,
   type ResolvedNetworkOptions,
   resolveNetworkOptions,
   type TestNetworkOptions,
   type TestNodeOptions,
+  type TimeLimit,
 } from './network-options.js'
 import { closed, type Pace, RealPace } from './pace.js'
 import { Roads } from './roads.js'
@@ -26,11 +29,6 @@ import { VirtualPace } from './virtual-pace.js'
 
 /** A node of the network, or its name. */
 export type NodeRef = ShoalNode | string
-
-export interface TimeLimit {
-  /** Milliseconds of the network's time. Default 60,000. */
-  readonly timeout?: number
-}
 
 export interface TestNetworkStats {
   /** Datagrams, and segments of streams. */
@@ -53,7 +51,6 @@ interface Placed {
 }
 
 const GOSSIP_PORT = 7_946
-const LIMIT_MS = 60_000
 /** Between two looks at all views. */
 const LOOK_MS = 10
 
@@ -73,6 +70,8 @@ export class TestNetwork implements AsyncDisposable {
   readonly #hosts = new Map<string, MemoryHost>()
   readonly #placed = new Set<Placed>()
   readonly #closing = new Set<Promise<void>>()
+  /** By address. */
+  readonly #starting = new Map<string, Promise<ShoalNode>>()
   #unnamed = 0
   #closed: Promise<void> | undefined
 
@@ -97,7 +96,7 @@ export class TestNetwork implements AsyncDisposable {
     checkNodeOptions(options, this.#options.time)
     const { seeds, name = `node-${++this.#unnamed}`, cluster = this.#options.cluster, ...rest } = options
     const address = this.#addressOf(name)
-    if (this.#hosts.get(address)?.isUp === true)
+    if (this.#hosts.get(address)?.isUp === true || this.#starting.has(address))
       throw new ShoalError('INVALID_OPTION', `a node '${name}' runs already: crash or close it, or take another name`)
     const host = new MemoryHost(this.#network, this.#hosts, address)
     const bind = `${address}:${GOSSIP_PORT}`
@@ -105,8 +104,16 @@ export class TestNetwork implements AsyncDisposable {
     const seedsNow = (): string[] => this.#seedsFor(cluster, seeds).filter((seed) => seed !== bind)
     const isAlone = seeds?.length === 0
     const own = { name, cluster, bind, advertise: address, seeds: isAlone ? [] : seedsNow }
-    const node = await this.#untilSettled(startNode({ ...rest, ...own }, runtime), LIMIT_MS)
-    this.#placed.add({ node, host, address })
+    const starting = startNode({ ...rest, ...own }, runtime).then((node) => {
+      this.#placed.add({ node, host, address })
+      return node
+    })
+    this.#starting.set(address, starting)
+    const node = await this.#untilSettled(
+      starting.finally(() => this.#starting.delete(address)),
+      LIMIT_MS,
+    )
+    this.#assertOpen()
     return node
   }
 
@@ -185,18 +192,18 @@ export class TestNetwork implements AsyncDisposable {
   }
 
   /** Lets time pass until the work is settled, and gives its outcome. Rejects WAIT_TIMEOUT when it takes too long. */
-  run<T>(work: PromiseLike<T> | (() => PromiseLike<T>), { timeout = LIMIT_MS }: TimeLimit = {}): Promise<T> {
+  run<T>(work: PromiseLike<T> | (() => PromiseLike<T>), limit: TimeLimit = {}): Promise<T> {
     this.#assertOpen()
-    const limitMs = checkTime('timeout', timeout)
+    const limitMs = checkLimit('run', limit)
     return this.#untilSettled(typeof work === 'function' ? work() : work, limitMs)
   }
 
   /** Lets time pass until it is so. Rejects WAIT_TIMEOUT when it takes too long, or with what `look` throws. */
-  async until(look: () => boolean, { timeout = LIMIT_MS }: TimeLimit = {}): Promise<void> {
+  async until(look: () => boolean, limit: TimeLimit = {}): Promise<void> {
     this.#assertOpen()
     if (typeof look !== 'function')
       throw new ShoalError('INVALID_ARGUMENT', `until needs a function that gives true or false, got ${typeof look}`)
-    const limitMs = checkTime('timeout', timeout)
+    const limitMs = checkLimit('until', limit)
     if (await this.#pace.until(look, limitMs)) return
     throw new ShoalError('WAIT_TIMEOUT', `it did not become true within ${limitMs} ms of the network's time`)
   }
@@ -205,9 +212,9 @@ export class TestNetwork implements AsyncDisposable {
    * Lets time pass until all nodes agree: of those that can reach each other each sees each alive, and lists all that
    * they provide. Rejects WAIT_TIMEOUT with the first difference when that takes too long.
    */
-  async settled({ timeout = LIMIT_MS }: TimeLimit = {}): Promise<void> {
+  async settled(limit: TimeLimit = {}): Promise<void> {
     this.#assertOpen()
-    const limitMs = checkTime('timeout', timeout)
+    const limitMs = checkLimit('settled', limit)
     let lookedAt = Number.NEGATIVE_INFINITY
     let difference: string | undefined
     const agree = (): boolean => {
@@ -235,6 +242,7 @@ export class TestNetwork implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    await this.#untilSettled(Promise.allSettled([...this.#starting.values()]), LIMIT_MS)
     const closings = [...this.#placed].map(({ node }) => node.close())
     await this.#untilSettled(Promise.all([...closings, ...this.#closing]), LIMIT_MS)
     this.#placed.clear()

@@ -246,6 +246,20 @@ describe('an address that cannot be bound is refused with its option and the way
   })
 })
 
+it('what a library has put into all objects is no option of ours', async () => {
+  const a = await nodes.start('a')
+  await a.provide('users', { get: () => 1 })
+  const property = { value: 1, enumerable: true, configurable: true, writable: true }
+  Object.defineProperty(Object.prototype, 'polyfilled', property)
+  let called: Promise<unknown>
+  try {
+    called = a.callCb('users', 'get', [], { timeout: 1_000 })
+  } finally {
+    Reflect.deleteProperty(Object.prototype, 'polyfilled')
+  }
+  expect(await called).toBe(1)
+})
+
 it('on refuses an event that would never come, and a listener that is none', async () => {
   const a = await nodes.start('a')
   expect(() => a.on('error' as never, () => {})).toThrow(/no event 'error'; there are member, service, fault/)

@@ -205,6 +205,30 @@ describe('the stop hook', () => {
     await stopped
   })
 
+  it('is the end of a service that is stopped: what is ordered meanwhile is refused, and starts nothing', async () => {
+    const a = await nodes.start('a')
+    const { opened, open } = gate()
+    let starts = 0
+    const start = (): unknown => starts++
+    const registration = await a.provide('users', { get: () => 1 }, { start, stop: () => opened })
+    const stopped = [registration.stop(), registration.stop()]
+    expect([await codeOf(registration.resume()), await codeOf(registration.pause())]).toEqual(['CLOSED', 'CLOSED'])
+    open()
+    await Promise.all(stopped)
+    expect([starts, a.health().services]).toEqual([1, {}])
+  })
+
+  it('is not run again by what is ordered after the leave that has run it', async () => {
+    const a = await nodes.start('a')
+    let stops = 0
+    const registration = await a.provide('users', { get: () => 1 }, { stop: () => stops++ })
+    await a.leave()
+    await registration.deactivate()
+    await registration.stop()
+    await a.close()
+    expect(stops).toBe(1)
+  })
+
   it('is run once when the node leaves and closes, and when it only closes', async () => {
     for (const leaves of [true, false]) {
       const node = await nodes.start(`leaves-${leaves}`)

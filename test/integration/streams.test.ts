@@ -1,4 +1,5 @@
 /** Streams through the public API: the same contract in this process, by reference and by copies, and over the network. */
+import { getEventListeners } from 'node:events'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import {
@@ -327,6 +328,16 @@ describe.each<[string, NodeOptions, { readonly forceRemote?: boolean }]>([
     await items.next()
     expect((await items.next()).done).toBe(true)
     expect(log).toEqual(['out count', 'begin count', 'end count'])
+  })
+
+  it('that nobody reads to the end let go of the signal at their deadline', async () => {
+    const { node } = await setup()
+    const { signal } = new AbortController()
+    const items = node.streamCb('feed', 'endless', [], { ...callOptions, signal, timeout: 100 })
+    expect((await items.next()).value).toBe(0)
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    await until('it is over', () => getEventListeners(signal, 'abort').length === 0)
+    await idle(node)
   })
 
   it('that middleware answers itself give what it gave, or fail, and never end as if they had been empty', async () => {

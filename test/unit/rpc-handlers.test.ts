@@ -410,7 +410,7 @@ describe('the table', () => {
     const { handlers } = setup({ get: () => 1 })
     const again = () => handlers.expose('users', { get: () => 2 })
     expect(again).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
-    expect(again).toThrow(/stop or remove it first/)
+    expect(again).toThrow(/stop it first if it is a service, or choose another name/)
     expect(handlers.remove('users')).toBe(true)
     expect(handlers.remove('users')).toBe(false)
     expect(again).not.toThrow()

@@ -42,8 +42,7 @@ describe('the headers of a call', () => {
   })
 
   it('carry on a name that a remote caller made up to do harm, as text and nothing else', () => {
-    const inherited = Object.create(null)
-    inherited['__proto__'] = 'polluted'
+    const inherited = Object.assign(Object.create(null), JSON.parse('{ "__proto__": "polluted" }'))
     const merged = mergeHeaders(inherited, { own: 'x' })
     expect(Object.keys(merged ?? {}).sort()).toEqual(['__proto__', 'own'])
     expect(Object.getPrototypeOf(merged)).toBeNull()

@@ -163,6 +163,19 @@ describe('a local call', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  it('a cast whose handler closes the node is cancelled and leaves no timer', async () => {
+    const seen: (AbortSignal | undefined)[] = []
+    const { call, local } = setup({
+      get: () => {
+        seen.push(currentCall()?.signal)
+        local.close()
+        return never()
+      },
+    })
+    await call({ cast: true })
+    expect([seen[0]?.aborted, vi.getTimerCount()]).toEqual([true, 0])
+  })
+
   it('whose handler closes the node ends with CLOSED and leaves no timer', async () => {
     const { call, local } = setup({
       stop: () => {

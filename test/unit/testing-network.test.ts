@@ -165,6 +165,35 @@ describe('nodes of a test network', () => {
     await net.settled()
   })
 
+  it.each(['virtual', 'real'] as const)(
+    'that still start when it is closed are closed too, in %s time',
+    async (time) => {
+      const net = make({ time })
+      let isAsked = (): void => {}
+      const asked = new Promise<void>((resolve) => {
+        isAsked = resolve
+      })
+      await net.node({ name: 'a' })
+      const admitMember = (): boolean => {
+        isAsked()
+        return true
+      }
+      const late = rejection(net.node({ name: 'b', admitMember }))
+      await asked
+      await net.close()
+      expect(await late).toMatchObject({ code: 'CLOSED' })
+      expect(net.nodes()).toEqual([])
+    },
+  )
+
+  it('have one name each, also while they start', async () => {
+    const net = make()
+    const twins = [net.node({ name: 'a' }), net.node({ name: 'a' })]
+    await expect(twins[1]).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+    const first = await twins[0]
+    expect(net.nodes()).toEqual([first])
+  })
+
   it('join only the seeds that they are given', async () => {
     const net = make()
     const a = await net.node({ name: 'a' })
