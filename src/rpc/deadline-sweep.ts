@@ -1,11 +1,14 @@
 /**
  * One timer for the deadlines of all local calls. It is armed for the earliest deadline that was waiting when it was
  * set and then looks through all; a call that settles in time costs no timer. Deadlines that lie close together share a
- * sweep, so one is met at most a few ms late and never early. Does not know what expires.
+ * sweep, so one is met at most a few ms late and never early; of many that end at once a few do on each turn. Does not
+ * know what expires.
  */
 import { type Clock, systemClock, type Timer } from '../clock.js'
 
 const SWEEP_GAP_MS = 5
+/** Without a break: each sets off what its handler does then. */
+const EXPIRED_AT_ONCE = 16
 const DELAY_MS_MAX = 2_147_483_647
 
 /** Something that ends at `deadlineAt` unless it was removed before. */
@@ -71,8 +74,16 @@ export class DeadlineSweep<T extends Expiring> {
       if (item.deadlineAt <= now) over.push(item)
       else if (item.deadlineAt < next) next = item.deadlineAt
     }
-    for (const item of over) this.#waiting.delete(item)
-    if (this.#waiting.size > 0) this.#arm(Math.max(next, now + SWEEP_GAP_MS))
-    for (const item of over) item.expire()
+    if (next < Number.POSITIVE_INFINITY) this.#arm(Math.max(next, now + SWEEP_GAP_MS))
+    this.#expire(over)
+  }
+
+  #expire(over: T[]): void {
+    for (const item of over.splice(0, EXPIRED_AT_ONCE)) {
+      if (!this.#waiting.has(item)) continue
+      this.remove(item)
+      item.expire()
+    }
+    if (over.length > 0) this.#clock.setImmediate(() => this.#expire(over))
   }
 }
