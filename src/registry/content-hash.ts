@@ -13,18 +13,23 @@ export interface SetHash {
   readonly b: number
 }
 
-/** Of nodes, boots and revs: equal at two nodes that hold the same. */
-export function setHash(entries: Iterable<DigestEntry>): SetHash {
+/** Of what a node has said up to a rev. */
+export function revHash({ node, bootId, rev }: DigestEntry): SetHash {
+  const mixer = new Mixer()
+  mixer.text(node)
+  mixer.text(bootId)
+  mixer.word(rev)
+  mixer.word(rev / 0x1_0000_0000)
+  return { a: mixer.first(), b: mixer.second() }
+}
+
+/** Of all of them: equal at two nodes that hold the same. */
+export function setHash(all: Iterable<{ readonly hash: SetHash }>): SetHash {
   let a = 0
   let b = 0
-  for (const { node, bootId, rev } of entries) {
-    const mixer = new Mixer()
-    mixer.text(node)
-    mixer.text(bootId)
-    mixer.word(rev)
-    mixer.word(rev / 0x1_0000_0000)
-    a = (a + mixer.first()) >>> 0
-    b = (b + mixer.second()) >>> 0
+  for (const { hash } of all) {
+    a = (a + hash.a) >>> 0
+    b = (b + hash.b) >>> 0
   }
   return { a, b }
 }

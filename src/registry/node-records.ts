@@ -3,6 +3,7 @@
  * function of the rev alone, so taking in messages is a join: order, repetition and loss do not matter to its end.
  * Knows neither membership nor who listens.
  */
+import { revHash, type SetHash } from './content-hash.js'
 import type { Change, RecordSet } from './messages.js'
 import { type Instance, RECORD_LIMITS, type RegistryRecord } from './record.js'
 
@@ -28,6 +29,7 @@ export class NodeRecords {
   #rev = 0
   #heardRev = 0
   #weight = 0
+  #hash: SetHash | undefined
 
   constructor(node: string, bootId: string) {
     this.node = node
@@ -41,6 +43,12 @@ export class NodeRecords {
 
   get weight(): number {
     return this.#weight
+  }
+
+  /** Of node, boot and rev, made once for each rev: thousands are compared every few seconds. */
+  get hash(): SetHash {
+    this.#hash ??= revHash(this)
+    return this.#hash
   }
 
   /** Someone spoke of a later rev than we hold. */
@@ -107,6 +115,7 @@ export class NodeRecords {
     for (const record of news) this.#held.set(record.service, { record, instance: undefined })
     this.#weight = weight
     this.#rev = rev
+    this.#hash = undefined
     return { outcome: 'advanced', touched: [...gone, ...news.map((record) => record.service)] }
   }
 

@@ -10,7 +10,6 @@ import { encodeMessage } from './codec.js'
 import { type SetHash, setHash } from './content-hash.js'
 import type { RegistryEffect } from './effects.js'
 import type { RegistryMessage } from './messages.js'
-import { digestOf } from './sync.js'
 
 export interface RecheckParts {
   readonly node: string
@@ -75,6 +74,6 @@ export class Recheck {
   }
 
   #hash(): SetHash {
-    return setHash(Array.from(this.#parts.view.visibleRecords(), digestOf))
+    return setHash(this.#parts.view.visibleRecords())
   }
 }

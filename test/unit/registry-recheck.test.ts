@@ -1,7 +1,8 @@
 /** Two nodes compare what they hold: nothing but a hash when it is the same, a push/pull when it is not. */
 import { describe, expect, test } from 'vitest'
 import { decodeMessage, encodeMessage } from '../../src/registry/codec.js'
-import { setHash } from '../../src/registry/content-hash.js'
+import { revHash, setHash } from '../../src/registry/content-hash.js'
+import { NodeRecords } from '../../src/registry/node-records.js'
 import type { Registry } from '../../src/registry/registry.js'
 import {
   BOOT_1,
@@ -129,7 +130,7 @@ describe('a recheck', () => {
 })
 
 test('the hash of a set does not depend on order, and tells every entry, boot and rev apart', () => {
-  const entry = (node: string, rev: number, bootId = BOOT_1) => ({ node, bootId, rev })
+  const entry = (node: string, rev: number, bootId = BOOT_1) => ({ hash: revHash({ node, bootId, rev }) })
   const hash = (...entries: ReturnType<typeof entry>[]): string => JSON.stringify(setHash(entries))
   expect(hash(entry('a', 1), entry('b', 2))).toBe(hash(entry('b', 2), entry('a', 1)))
   const sets = [
@@ -145,4 +146,14 @@ test('the hash of a set does not depend on order, and tells every entry, boot an
   const many = new Set<string>()
   for (let i = 0; i < 2_000; i++) many.add(hash(entry(`n${i % 100}`, Math.floor(i / 100))))
   expect(many.size).toBe(2_000)
+})
+
+test('the hash of what a node said follows its rev', () => {
+  const records = new NodeRecords('a', BOOT_1)
+  for (const rev of [1, 2, 7]) {
+    const before = records.hash
+    records.applySet({ rev, records: [] })
+    expect(records.hash).not.toEqual(before)
+    expect(records.hash).toEqual(revHash({ node: 'a', bootId: BOOT_1, rev }))
+  }
 })

@@ -2,34 +2,46 @@
  * MessagePack as old Go peers write it: text and bytes both in the "raw" family that predates str8 and bin, an empty
  * byte field as nil, every integer in its shortest unsigned form. Knows no message, only values.
  * Messages are written one behind the other into a slab and handed out as views of it: an allocation for each would
- * cost more than the encoding.
+ * cost more than the encoding. One that is too long for it is written into memory that is used again, and copied.
  */
-import { utf8Encode } from '../../bytes.js'
+import { EMPTY_BYTES, utf8Encode } from '../../bytes.js'
 
 const NIL = 0xc0
 /** A message that is kept keeps its slab alive, so slabs are small. */
 const SLAB_BYTES = 8_192
-/** A message begins in a new slab when less than this is left, or when a large one needed a slab of its own. */
+/** A message begins in a new slab when less than this is left. */
 const ROOM_BYTES_MIN = 512
+/** Memory for long messages is kept up to here: the list of ten thousand members. */
+const LONG_BYTES_KEPT = 1_048_576
 
 export class MsgpackWriter {
-  #bytes = new Uint8Array(SLAB_BYTES)
+  #slab = new Uint8Array(SLAB_BYTES)
+  #slabUsed = 0
+  #long: Uint8Array = EMPTY_BYTES
+  /** Where the message is written: the slab, or the memory for long ones. */
+  #bytes: Uint8Array = this.#slab
   #start = 0
   #length = 0
 
   /** Begins a message; what was written and not finished is lost. */
   begin(): void {
+    if (this.#slabUsed > SLAB_BYTES - ROOM_BYTES_MIN) {
+      this.#slab = new Uint8Array(SLAB_BYTES)
+      this.#slabUsed = 0
+    }
+    this.#bytes = this.#slab
+    this.#start = this.#slabUsed
     this.#length = this.#start
-    if (this.#bytes.length === SLAB_BYTES && this.#start <= SLAB_BYTES - ROOM_BYTES_MIN) return
-    this.#bytes = new Uint8Array(SLAB_BYTES)
-    this.#start = 0
-    this.#length = 0
   }
 
   /** The message; its bytes are never written again. */
   finish(): Uint8Array {
-    const message = this.#bytes.subarray(this.#start, this.#length)
-    this.#start = this.#length
+    if (this.#bytes === this.#slab) {
+      this.#slabUsed = this.#length
+      return this.#bytes.subarray(this.#start, this.#length)
+    }
+    const message = this.#bytes.slice(this.#start, this.#length)
+    this.#long = this.#bytes.length <= LONG_BYTES_KEPT ? this.#bytes : EMPTY_BYTES
     return message
   }
 
@@ -117,7 +129,9 @@ export class MsgpackWriter {
   #reserve(count: number): void {
     if (this.#length + count <= this.#bytes.length) return
     const written = this.#bytes.subarray(this.#start, this.#length)
-    const grown = new Uint8Array(Math.max(SLAB_BYTES, (written.length + count) * 2))
+    const wanted = written.length + count
+    const isRoomy = this.#bytes === this.#slab && wanted <= this.#long.length
+    const grown = isRoomy ? this.#long : new Uint8Array(Math.max(SLAB_BYTES, wanted * 2))
     grown.set(written)
     this.#bytes = grown
     this.#start = 0
