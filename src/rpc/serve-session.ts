@@ -130,6 +130,11 @@ export class ServeSession implements FrameSink {
     return this.#running.size
   }
 
+  /** When the first call that runs is over, at the earliest; `Infinity` without any. */
+  nextDeadlineAt(): number {
+    return this.#running.nextDeadlineAt()
+  }
+
   get acceptedCount(): number {
     return this.#acceptedCount
   }
