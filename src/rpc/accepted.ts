@@ -122,10 +122,6 @@ export class Accepted implements LinkHandler {
     return this.#unsentBytes
   }
 
-  get runningCount(): number {
-    return this.#session.runningCount
-  }
-
   stats(): AcceptedStats {
     return {
       caller: { node: this.#session.callerNode, address: this.#link.remoteAddress() },
