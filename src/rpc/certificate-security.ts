@@ -2,7 +2,7 @@
  * Connections by certificates, mutual: each side shows one that the other's `ca` has signed, and that names its node. A
  * certificate that is not good enough is answered by a refusal inside the channel, so that its owner learns why.
  */
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import type { ConnectionOptions, SecureContext, TLSSocket, TlsOptions } from 'node:tls'
 import { ShoalError } from '../errors.js'
 import { type ConnectionProof, NOTHING_PROVEN, type PeerCertificate } from './caller-identity.js'
@@ -145,8 +145,9 @@ function contextOf(options: RpcTlsOptions): SecureContext {
   if (authorities.length === 0) throw invalid('has an empty ca: nobody could connect')
   const extra = { ...(crl === undefined ? {} : { crl }), ...(passphrase === undefined ? {} : { passphrase }) }
   try {
-    for (const authority of authorities) new X509Certificate(Buffer.from(authority))
+    const { X509Certificate } = process.getBuiltinModule('node:crypto')
     const { createSecureContext } = process.getBuiltinModule('node:tls')
+    for (const authority of authorities) new X509Certificate(Buffer.from(authority))
     return createSecureContext({ ...TLS_VERSION, cert, key, ca: authorities, ...extra } as TlsOptions)
   } catch (error) {
     throw invalid(`cannot be used: ${messageOf(error, 'no PEM')}`)
