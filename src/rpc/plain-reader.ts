@@ -7,6 +7,7 @@ import { ByteCache } from '../byte-cache.js'
 import { Extension } from './extension-types.js'
 import { EXTENSION_BYTES, OBJECT_BYTES, SLOT_BYTES } from './payload-scan.js'
 import { isAscii, textOf, utf8Text } from './plain-text.js'
+import { type KnownRecord, type ReadRecord, RecordCodes, type RecordSource, readingCode } from './record-code.js'
 import { DEPTH_MAX } from './values.js'
 
 /** What `tryRead` gives when the payload is not for this reader. */
@@ -30,18 +31,23 @@ const NodeBuffer = Buffer
 const scratch = new DataView(new ArrayBuffer(8))
 const scratchBytes = new Uint8Array(scratch.buffer)
 
-export class PlainReader {
+export class PlainReader implements RecordSource {
   readonly #decodedBytesMax: number
   readonly #keys = new ByteCache<string>(KEY_SLOTS, (bytes) => asBuffer(bytes).toString('latin1'))
+  readonly #codes: RecordCodes<ReadRecord>
   #bytes: Buffer = Buffer.alloc(0)
   #end = 0
   #at = 0
   #decodedBytes = 0
   #isUnread = false
 
-  /** `decodedBytesMax` bounds the memory that the decoded objects may take, by the estimate of `PayloadScan`. */
-  constructor(decodedBytesMax: number) {
+  /**
+   * `decodedBytesMax` bounds the memory that the decoded objects may take, by the estimate of `PayloadScan`. One of
+   * `learnEvery` records without code of its own is given some.
+   */
+  constructor(decodedBytesMax: number, learnEvery?: number) {
     this.#decodedBytesMax = decodedBytesMax
+    this.#codes = new RecordCodes(readingCode, learnEvery)
   }
 
   /** The value that the bytes from `start` up to `end` are, or `UNREAD`. Never throws. */
@@ -55,9 +61,34 @@ export class PlainReader {
     return this.#at === this.#end && !this.#isUnread ? value : UNREAD
   }
 
+  /** Nothing more is read then. */
   #fail(): undefined {
     this.#isUnread = true
+    this.#at = this.#end
     return undefined
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes
+  }
+
+  tryPlace(count: number): number {
+    return count <= this.#end - this.#at ? this.#at : -1
+  }
+
+  goTo(at: number): void {
+    this.#at = at
+  }
+
+  value(depth: number): unknown {
+    return this.#value(depth)
+  }
+
+  otherRecord(known: KnownRecord<ReadRecord>, values: readonly unknown[], depth: number): unknown {
+    known.takeHitBack()
+    const record: Record<string, unknown> = {}
+    for (const [i, value] of values.entries()) record[known.keys[i] as string] = value
+    return this.#stranger(record, known.keys.length - values.length, depth)
   }
 
   #value(depth: number): unknown {
@@ -131,14 +162,24 @@ export class PlainReader {
 
   #record(count: number, depth: number): unknown {
     if (!this.#mayHold(2 * count, depth)) return this.#fail()
-    const record: Record<string, unknown> = {}
+    if (count === 0) return {}
+    const key = this.#bytes[this.#at] as number
+    const known = this.#codes.find(count, key - 0xa0, this.#bytes[this.#at + 1] as number)
+    if (known === undefined) return this.#stranger({}, count, depth + 1)
+    known.noteHit()
+    return known.code(this, depth + 1)
+  }
+
+  /** A record without code of its own, of which `count` entries are to be read. */
+  #stranger(record: Record<string, unknown>, count: number, depth: number): unknown {
     for (let i = 0; i < count; i++) {
       const key = this.#key()
       if (key === undefined || key === '__proto__') return this.#fail()
-      const item = this.#value(depth + 1)
+      const item = this.#value(depth)
       if (this.#isUnread) return undefined
       record[key] = item
     }
+    this.#codes.noteStranger(record)
     return record
   }
 

@@ -4,6 +4,7 @@
  * refused by its path: `tryWrite` says only that it could not. Writes the same bytes as the reference.
  */
 import { Constant, Extension } from './extension-types.js'
+import { RecordCodes, type RecordTarget, type WriteRecord, writingCode } from './record-code.js'
 import { DEPTH_MAX, PLAIN_TEXT_LENGTH_MAX } from './values.js'
 
 const BYTES_MIN = 4_096
@@ -21,16 +22,19 @@ const TIMESTAMP64_SECONDS = 0x4_0000_0000
 const scratch = new DataView(new ArrayBuffer(8))
 const scratchBytes = new Uint8Array(scratch.buffer)
 
-export class PlainWriter {
+export class PlainWriter implements RecordTarget {
   readonly #bytesMax: number
+  readonly #codes: RecordCodes<WriteRecord>
   #bytes: Buffer = Buffer.allocUnsafeSlow(BYTES_MIN)
   #length = 0
   #isBusy = false
   /** Of the first bytes, by their number: to make one takes as long as to write a short message. */
   readonly #views: Uint8Array[] = []
 
-  constructor(bytesMax: number) {
+  /** One of `learnEvery` records without code of its own is given some. */
+  constructor(bytesMax: number, learnEvery?: number) {
     this.#bytesMax = bytesMax
+    this.#codes = new RecordCodes(writingCode, learnEvery)
   }
 
   /** The bytes, valid until the next call, or `undefined` when this value is not for this writer. Never throws. */
@@ -62,6 +66,21 @@ export class PlainWriter {
   takeBack(bytes: Uint8Array): void {
     const { buffer } = bytes
     if (!this.#isBusy && buffer.byteLength > this.#bytes.length) this.#replace(Buffer.from(buffer))
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes
+  }
+
+  place(count: number): number {
+    this.#reserve(count)
+    const at = this.#length
+    this.#length = at + count
+    return at
+  }
+
+  value(value: unknown, depth: number): boolean {
+    return this.#value(value, depth)
   }
 
   #renew(): void {
@@ -121,11 +140,25 @@ export class PlainWriter {
   #record(record: object, depth: number): boolean {
     const keys = Object.keys(record)
     if (!this.#head(keys.length, 0x80, 0xde)) return false
+    const write = this.#codeFor(keys)
+    if (write !== undefined) return write(this, record, depth + 1)
+    this.#codes.noteStranger(record)
     for (const key of keys) {
       if (key === '__proto__' || !this.#text(key)) return false
       if (!this.#value((record as Record<string, unknown>)[key], depth + 1)) return false
     }
     return true
+  }
+
+  #codeFor(keys: readonly string[]): WriteRecord | undefined {
+    const { length } = keys
+    const first = keys[0]
+    if (first === undefined || first === '') return undefined
+    const known = this.#codes.find(length, first.length, first.charCodeAt(0))
+    if (known === undefined) return undefined
+    for (let i = 0; i < length; i++) if (known.keys[i] !== keys[i]) return undefined
+    known.noteHit()
+    return known.code
   }
 
   /** Of a container; false when so many values cannot fit. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type Random, randomInt, seededRandom } from '../../src/random.js'
 import { MsgpackCodec, type PayloadCodec } from '../../src/rpc/payload-codec.js'
 import { PlainCodec } from '../../src/rpc/plain-codec.js'
@@ -42,6 +42,18 @@ const values = (leaf: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
   })).value
 const plain = values(plainLeaf)
 const any = values(fc.oneof({ weight: 4, arbitrary: plainLeaf }, { weight: 1, arbitrary: rareLeaf }))
+
+/** Records that are often of the same keys, or begin with them. */
+const alike = fc.letrec<{ value: unknown }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 4, depthSize: 'medium' },
+    fc.oneof(fc.constantFrom(null, 7, -1, 3.5, 'text', 'é'), fc.uint8Array({ maxLength: 4 })),
+    fc.array(tie('value'), { maxLength: 4 }),
+    fc
+      .uniqueArray(fc.constantFrom('id', 'name', 'n', 'tags', 'is', 'nick', 'a b', 'constructor'), { maxLength: 4 })
+      .chain((keys) => fc.record(Object.fromEntries(keys.map((each) => [each, tie('value')])))),
+  ),
+})).value
 
 /** What a codec makes of something: the result, or the refusal. */
 function outcome(use: () => unknown): unknown {
@@ -114,6 +126,29 @@ describe('the codec on the hot path', () => {
     }
     expect(tally.read).toBeGreaterThan(5_000)
     expect(tally.refused).toBeGreaterThan(5_000)
+  })
+
+  it(`reads and writes records with code as without: 100,000 damaged payloads (SEED=${seed})`, () => {
+    const random = seededRandom(seed)
+    const samples = fc
+      .sample(alike, { numRuns: 400, seed })
+      .map((value) => Buffer.from(reference.encode(value, 'args')))
+    const general = { reader: new PlainReader(1_000, Infinity), writer: new PlainWriter(1_000, Infinity) }
+    const quick = { reader: new PlainReader(1_000, 7), writer: new PlainWriter(1_000, 7) }
+    const written = vi.spyOn(quick.writer, 'place')
+    const begun = vi.spyOn(quick.reader, 'tryPlace')
+    const others = vi.spyOn(quick.reader, 'otherRecord')
+    for (let i = 0; i < 100_000; i++) {
+      const sample = samples[randomInt(random, samples.length)] ?? new Uint8Array(0)
+      const bytes = i % 4 === 0 ? sample : damaged(sample, random)
+      const theirs = general.reader.tryRead(bytes)
+      const ours = quick.reader.tryRead(bytes)
+      if (theirs === UNREAD || ours === UNREAD) expect(ours).toBe(theirs)
+      else expect(outcome(() => quick.writer.tryWrite(ours))).toEqual(outcome(() => general.writer.tryWrite(theirs)))
+    }
+    expect(written.mock.calls.length).toBeGreaterThan(1_000)
+    expect(begun.mock.calls.length).toBeGreaterThan(1_000)
+    expect(others.mock.calls.length).toBeGreaterThan(100)
   })
 })
 
