@@ -335,6 +335,7 @@ export class ServeSession implements FrameSink {
       method: name.method,
       args: streams?.args ?? args,
       deadlineAt,
+      lookedAt: this.#share.lookedAt,
       headers: head.headers,
       caller: this.#caller,
       cast: head.cast,
