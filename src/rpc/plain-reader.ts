@@ -28,14 +28,13 @@ const GENERAL_ITEMS_MAX = 16
 /** Read once: the global is a getter. */
 const NodeBuffer = Buffer
 
-const scratch = new DataView(new ArrayBuffer(8))
-const scratchBytes = new Uint8Array(scratch.buffer)
-
 export class PlainReader implements RecordSource {
   readonly #decodedBytesMax: number
   readonly #keys = new ByteCache<string>(KEY_SLOTS, (bytes) => asBuffer(bytes).toString('latin1'))
   readonly #codes: RecordCodes<ReadRecord>
   #bytes: Buffer = Buffer.alloc(0)
+  #viewed: Buffer = this.#bytes
+  #view: DataView = new DataView(this.#bytes.buffer)
   #end = 0
   #at = 0
   #decodedBytes = 0
@@ -239,31 +238,30 @@ export class PlainReader implements RecordSource {
   }
 
   #number(type: number): unknown {
-    const size = numberSize(type)
-    const at = this.#take(size)
+    const at = this.#take(numberSize(type))
     if (at < 0) return this.#fail()
-    for (let i = 0; i < size; i++) scratchBytes[i] = this.#bytes[at + i] as number
+    const view = this.#viewOfBytes()
     switch (type) {
       case 0xca:
-        return scratch.getFloat32(0)
+        return view.getFloat32(at)
       case 0xcb:
-        return scratch.getFloat64(0)
+        return view.getFloat64(at)
       case 0xcc:
-        return scratch.getUint8(0)
+        return view.getUint8(at)
       case 0xcd:
-        return scratch.getUint16(0)
+        return view.getUint16(at)
       case 0xce:
-        return scratch.getUint32(0)
+        return view.getUint32(at)
       case 0xcf:
-        return scratch.getUint32(0) * 0x1_0000_0000 + scratch.getUint32(4)
+        return view.getUint32(at) * 0x1_0000_0000 + view.getUint32(at + 4)
       case 0xd0:
-        return scratch.getInt8(0)
+        return view.getInt8(at)
       case 0xd1:
-        return scratch.getInt16(0)
+        return view.getInt16(at)
       case 0xd2:
-        return scratch.getInt32(0)
+        return view.getInt32(at)
       default:
-        return scratch.getInt32(0) * 0x1_0000_0000 + scratch.getUint32(4)
+        return view.getInt32(at) * 0x1_0000_0000 + view.getUint32(at + 4)
     }
   }
 
@@ -271,11 +269,21 @@ export class PlainReader implements RecordSource {
   #timestamp(size: 4 | 8): unknown {
     const at = this.#take(1 + size)
     if (at < 0 || this.#bytes[at] !== 0x100 + Extension.timestamp || !this.#weigh(EXTENSION_BYTES)) return this.#fail()
-    for (let i = 0; i < size; i++) scratchBytes[i] = this.#bytes[at + 1 + i] as number
-    if (size === 4) return new Date(scratch.getUint32(0) * 1_000)
-    const first = scratch.getUint32(0)
-    const seconds = (first & 3) * 0x1_0000_0000 + scratch.getUint32(4)
+    const view = this.#viewOfBytes()
+    const first = view.getUint32(at + 1)
+    if (size === 4) return new Date(first * 1_000)
+    const seconds = (first & 3) * 0x1_0000_0000 + view.getUint32(at + 5)
     return new Date(seconds * 1_000 + (first >>> 2) / 1_000_000)
+  }
+
+  /** Made seldom: most payloads lie in the memory that all sockets read into. */
+  #viewOfBytes(): DataView {
+    const bytes = this.#bytes
+    if (this.#viewed !== bytes) {
+      this.#viewed = bytes
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    }
+    return this.#view
   }
 
   /** The only constant that is common; the others are the reference's. */
