@@ -19,13 +19,11 @@ const BYTE_ORDER_MARK = 0xfeff
 /** Beyond it a timestamp's seconds need 64 bits; before 1970 as well. */
 const TIMESTAMP64_SECONDS = 0x4_0000_0000
 
-const scratch = new DataView(new ArrayBuffer(8))
-const scratchBytes = new Uint8Array(scratch.buffer)
-
 export class PlainWriter implements RecordTarget {
   readonly #bytesMax: number
   readonly #codes: RecordCodes<WriteRecord>
   #bytes: Buffer = Buffer.allocUnsafeSlow(BYTES_MIN)
+  #view: DataView = new DataView(this.#bytes.buffer)
   #length = 0
   #isBusy = false
   /** Of the first bytes, by their number: to make one takes as long as to write a short message. */
@@ -89,6 +87,7 @@ export class PlainWriter implements RecordTarget {
 
   #replace(bytes: Buffer): void {
     this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer)
     this.#views.length = 0
   }
 
@@ -244,9 +243,9 @@ export class PlainWriter implements RecordTarget {
   }
 
   #double(value: number): void {
-    scratch.setFloat64(0, value)
     this.#put(0xcb)
-    this.#put8Scratch()
+    this.#view.setFloat64(this.#length, value)
+    this.#length += 8
   }
 
   #natural(value: number): void {
@@ -316,20 +315,8 @@ export class PlainWriter implements RecordTarget {
   }
 
   #put4(value: number): void {
-    const bytes = this.#bytes
-    const at = this.#length
-    bytes[at] = value >>> 24
-    bytes[at + 1] = value >>> 16
-    bytes[at + 2] = value >>> 8
-    bytes[at + 3] = value
-    this.#length = at + 4
-  }
-
-  #put8Scratch(): void {
-    const bytes = this.#bytes
-    const at = this.#length
-    for (let i = 0; i < 8; i++) bytes[at + i] = scratchBytes[i] as number
-    this.#length = at + 8
+    this.#view.setUint32(this.#length, value)
+    this.#length += 4
   }
 
   #reserve(count: number): void {
