@@ -86,7 +86,7 @@ export class PlainReader implements RecordSource {
   otherRecord(known: KnownRecord<ReadRecord>, values: readonly unknown[], depth: number): unknown {
     known.takeHitBack()
     const record: Record<string, unknown> = {}
-    for (const [i, value] of values.entries()) record[known.keys[i] as string] = value
+    for (let i = 0; i < values.length; i++) record[known.keys[i] as string] = values[i]
     return this.#stranger(record, known.keys.length - values.length, depth)
   }
 

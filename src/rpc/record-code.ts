@@ -11,6 +11,8 @@ const KEYS_MAX = 32
 const SLOTS = 256
 /** Of the records without code one in so many is given some: to make it takes about as long as to read as many. */
 const LEARN_EVERY = 1_000
+/** More and more, where code comes and goes without being used. */
+const LEARN_EVERY_MAX = 64_000
 /** One that came so often since its place was last wanted keeps it. */
 const HITS_MIN = 100
 
@@ -67,7 +69,7 @@ export class KnownRecord<Code> {
 
 export class RecordCodes<Code> {
   readonly #make: (known: KnownRecord<Code>) => Code
-  readonly #learnEvery: number
+  #learnEvery: number
   readonly #slots: (KnownRecord<Code> | undefined)[] = new Array<undefined>(SLOTS).fill(undefined)
   #strangers = 0
   #isAllowed = true
@@ -91,7 +93,9 @@ export class RecordCodes<Code> {
     const first = keys[0]
     if (first === undefined || keys.length > KEYS_MAX || !keys.every(mayStand)) return
     const slot = slotOf(keys.length, first.length, first.charCodeAt(0))
-    if (this.#slots[slot]?.givesWay() === false) return
+    const former = this.#slots[slot]
+    if (former?.givesWay() === false) return
+    if (former !== undefined) this.#learnEvery = Math.min(2 * this.#learnEvery, LEARN_EVERY_MAX)
     try {
       this.#slots[slot] = new KnownRecord(keys, this.#make)
     } catch {
