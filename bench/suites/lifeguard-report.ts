@@ -39,7 +39,19 @@ export function renderInterval(all: readonly DetectorFigures[]): string {
       percent(ours.packets, swim.packets),
     ]
   })
-  const head = ['', 'FP/run', 'paper', 'FP %', 'paper', 'FP-/run', 'FP- %', 'paper', 'nodes', 'true deaths', 'packets %']
+  const head = [
+    '',
+    'FP/run',
+    'paper',
+    'FP %',
+    'paper',
+    'FP-/run',
+    'FP- %',
+    'paper',
+    'nodes',
+    'true deaths',
+    'packets %',
+  ]
   return `\nInterval experiment, ${runs} runs each; % of SWIM\n${renderTable(head, rows)}`
 }
 
@@ -86,7 +98,7 @@ export function judge(all: readonly DetectorFigures[]): Verdict[] {
       detail: counts(fp),
     },
     {
-      relation: 'FP-: Lifeguard buries no more nodes than any of its parts, and each part no more than SWIM, but for chance',
+      relation: 'FP-: Lifeguard buries no more nodes than any part, and each part no more than SWIM, but for chance',
       holds: parts.every((part) => !isMore(buried('Lifeguard'), buried(part)) && !isMore(buried(part), buried('SWIM'))),
       detail: counts(buried),
     },

@@ -74,7 +74,8 @@ export class Healer {
 
   /** A member that was dead for us, or a suspect that only TCP reaches, has answered. */
   handleAnswer(name: string, now: number): void {
-    if (!this.#parts.isEager || this.#again.length >= AGAIN_MAX || this.#again.some((each) => each.name === name)) return
+    if (!this.#parts.isEager || this.#again.length >= AGAIN_MAX) return
+    if (this.#again.some((each) => each.name === name)) return
     for (const ms of AGAIN_MS) this.#again.push({ name, at: now + ms })
     this.#again.sort((a, b) => a.at - b.at)
   }

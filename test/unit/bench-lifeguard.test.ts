@@ -24,7 +24,9 @@ function broken(changes: Partial<Record<Detector, Partial<Given>>> = {}): string
     const { firstMs, ...deaths } = { ...PAPER_LIKE[detector], ...changes[detector] }
     return {
       detector,
-      interval: [{ ...deaths, falseDeathsAtHealthy: 100 * deaths.buriedAtHealthy, trueDeaths: 1, packets: 1, bytes: 1 }],
+      interval: [
+        { ...deaths, falseDeathsAtHealthy: 100 * deaths.buriedAtHealthy, trueDeaths: 1, packets: 1, bytes: 1 },
+      ],
       threshold: [{ firstMs: [firstMs], fullMs: [firstMs + 500], blocked: 1 }],
     }
   })
@@ -44,7 +46,7 @@ it.each([
   { changes: { Lifeguard: { falseDeaths: 31 } }, relation: 'FP: Lifeguard no more than any of its parts' },
   {
     changes: { Buddy: { buriedAtHealthy: 36 } },
-    relation: 'FP-: Lifeguard buries no more nodes than any of its parts, and each part no more than SWIM, but for chance',
+    relation: 'FP-: Lifeguard buries no more nodes than any part, and each part no more than SWIM, but for chance',
   },
 ])('$relation', ({ changes, relation }) => {
   expect(broken(changes)).toEqual([relation])

@@ -29,18 +29,22 @@ it('a dead member is tried again over TCP, and its silence is no trouble worth a
   h.advanceUntil(() => toB(h).length > 0, 120_000)
 })
 
-it.each([true, false])('one that died lately is tried six times as often as Serf does, unless that is off: %s', (eager) => {
-  const h = withDeadAnd(eager, 'b', 'a')
-  let tries = 0
-  for (let second = 0; second < 300; second++) {
-    h.advance(1_000)
-    for (const exchange of toB(h)) h.fail(exchange)
-    tries += toB(h).length
-    h.clear()
-  }
-  if (eager) expect(tries).toBeGreaterThan(15) // sixty ticks, two members
-  else expect(tries).toBeLessThanOrEqual(15)
-})
+it.each([true, false])(
+  'one that died lately is tried six times as often as Serf does, unless that is off: %s',
+  (eager) => {
+    const h = withDeadAnd(eager, 'b', 'a')
+    let tries = 0
+    for (let second = 0; second < 300; second++) {
+      h.advance(1_000)
+      for (const exchange of toB(h)) h.fail(exchange)
+      tries += toB(h).length
+      h.clear()
+    }
+    if (eager)
+      expect(tries).toBeGreaterThan(15) // sixty ticks, two members
+    else expect(tries).toBeLessThanOrEqual(15)
+  },
+)
 
 it('a member that left is not tried again', () => {
   const h = new SwimHarness({ config: { pushPullIntervalMs: 100_000_000 } })
