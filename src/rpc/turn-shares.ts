@@ -21,6 +21,7 @@ export class TurnShares {
   /** The piece of work under way, if any. */
   #isAtWork = false
   #beganAt = 0
+  #lookedAt = 0
   #overAt = 0
   #turnEndsAt = 0
   #isDue = false
@@ -31,7 +32,14 @@ export class TurnShares {
 
   /** Of one more connection; needs no end. */
   open(): TurnShare {
-    const share: TurnShare = { isOver: this.#isOver, later: (work) => this.#add(share, work) }
+    const shares = this
+    const share: TurnShare = {
+      isOver: this.#isOver,
+      get lookedAt() {
+        return shares.#lookedAt
+      },
+      later: (work) => this.#add(share, work),
+    }
     return share
   }
 
@@ -56,11 +64,13 @@ export class TurnShares {
   #start(now: number, ms: number): void {
     this.#isAtWork = true
     this.#beganAt = now
+    this.#lookedAt = now
     this.#overAt = now + Math.max(SHARE_MS_MIN, ms)
   }
 
   readonly #isOver = (): boolean => {
     const now = this.#clock.monotonicMs()
+    this.#lookedAt = now
     if (this.#isAtWork) return now >= this.#overAt
     // Woken by something else: until the end of this turn it is a piece like any other.
     this.begin(now)
