@@ -2,7 +2,6 @@
  * Starting a node: options, listener, membership and the first pass over the seeds, in the order in which each needs
  * the one before. What fails leaves nothing open.
  */
-import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { formatHostPort, type HostPort } from './address.js'
 import { bindFault } from './bind-fault.js'
@@ -166,7 +165,7 @@ function createRegistry(
     node: options.name,
     rpcAddress: '',
     packetBytesMax: Math.min(REGISTRY_BYTES_MAX, broadcastRoomFor(options)),
-    sha256: (bytes) => createHash('sha256').update(bytes).digest('hex'),
+    sha256: (bytes) => process.getBuiltinModule('node:crypto').createHash('sha256').update(bytes).digest('hex'),
   })
 }
 

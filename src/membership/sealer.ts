@@ -1,9 +1,9 @@
 /**
  * Seals and opens memberlist's encryption envelope, `version | nonce | ciphertext | tag`, with AES-GCM. The only file
- * of membership that knows `node:crypto`: nonces and keys never meet the injected randomness of the protocol. What is
+ * of membership that seals: nonces and keys never meet the injected randomness of the protocol. What is
  * authenticated besides, and what surrounds the envelope, is decided by the caller.
  */
-import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomFillSync } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import type { Opener, SealRequest } from './envelope.js'
 import type { Keyring } from './keyring.js'
 import { SEAL_BYTES, SEAL_BYTES_MIN } from './wire/seal.js'
@@ -42,7 +42,7 @@ export class Sealer implements Opener {
     sealed.set(prefix)
     sealed[prefix.length] = VERSION
     sealed.set(nonce, nonceAt)
-    const cipher = createCipheriv(cipherFor(primary), this.#prepare(primary), nonce, GCM)
+    const cipher = nodeCrypto().createCipheriv(cipherFor(primary), this.#prepare(primary), nonce, GCM)
     cipher.setAAD(aad)
     sealed.set(cipher.update(plain), textAt)
     cipher.final()
@@ -64,7 +64,12 @@ export class Sealer implements Opener {
   #tryOpen(key: Uint8Array, envelope: Uint8Array, aad: Uint8Array): Uint8Array | undefined {
     const textAt = 1 + NONCE_BYTES
     const tagAt = envelope.length - TAG_BYTES
-    const decipher = createDecipheriv(cipherFor(key), this.#prepare(key), envelope.subarray(1, textAt), GCM)
+    const decipher = nodeCrypto().createDecipheriv(
+      cipherFor(key),
+      this.#prepare(key),
+      envelope.subarray(1, textAt),
+      GCM,
+    )
     decipher.setAAD(aad)
     decipher.setAuthTag(envelope.subarray(tagAt))
     const plain = decipher.update(envelope.subarray(textAt, tagAt))
@@ -79,7 +84,7 @@ export class Sealer implements Opener {
   #prepare(key: Uint8Array): KeyObject {
     let prepared = this.#prepared.get(key)
     if (prepared === undefined) {
-      prepared = createSecretKey(key)
+      prepared = nodeCrypto().createSecretKey(key)
       this.#prepared.set(key, prepared)
     }
     return prepared
@@ -88,13 +93,18 @@ export class Sealer implements Opener {
   /** A view of bytes that are handed out once. */
   #nextNonce(): Uint8Array {
     if (this.#nonceAt === this.#nonces.length) {
-      randomFillSync(this.#nonces)
+      nodeCrypto().randomFillSync(this.#nonces)
       this.#nonceAt = 0
     }
     const start = this.#nonceAt
     this.#nonceAt = start + NONCE_BYTES
     return this.#nonces.subarray(start, this.#nonceAt)
   }
+}
+
+/** Loaded for what is sealed: a node without keys has no use for it. */
+function nodeCrypto(): typeof import('node:crypto') {
+  return process.getBuiltinModule('node:crypto')
 }
 
 function cipherFor(key: Uint8Array): 'aes-128-gcm' | 'aes-192-gcm' | 'aes-256-gcm' {

@@ -2,7 +2,6 @@
  * A small file that is replaced as a whole: whoever reads it, after a crash of process or machine too, finds one of the
  * texts that were written, never a part or a mixture. Several writers do not disturb each other; the last one wins.
  */
-import { randomBytes } from 'node:crypto'
 import { open, readdir, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ShoalError } from '../errors.js'
@@ -129,6 +128,7 @@ export class SnapshotFile {
   }
 
   #temporaryPath(): string {
+    const { randomBytes } = process.getBuiltinModule('node:crypto')
     return `${this.path}.${randomBytes(6).toString('hex')}.tmp`
   }
 }

@@ -1,8 +1,8 @@
 /**
  * Answers an orchestrator's questions over HTTP: `/live` and `/ready` with 200 or 503 and the health as JSON. The only
- * file of the node that imports `node:http`. Bounded in connections, in time and in what it reads.
+ * file of the node that loads `node:http`, and that when it is used. Bounded in connections, in time and in what it reads.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { formatHostPort, type HostPort } from '../address.js'
 import { bindFault } from '../bind-fault.js'
 import type { NodeHealth } from './health.js'
@@ -26,6 +26,7 @@ export class HealthEndpoint {
 
   /** Rejects with the socket's error. Until `serve` it answers that the node is not ready. */
   static bind(address: HostPort): Promise<HealthEndpoint> {
+    const { createServer } = process.getBuiltinModule('node:http')
     return new Promise((resolve, reject) => {
       const server = createServer({
         maxHeaderSize: HEADER_BYTES_MAX,

@@ -28,8 +28,8 @@ export interface AcceptedOptions {
   readonly now: () => number
   /** The same without the stalls of this process: what the other side is judged by. */
   readonly steadyNow: () => number
-  /** Something has a deadline now, or waits for the caller: it should be swept often until it says otherwise. */
-  readonly onBusy: () => void
+  /** Something has a deadline now, or waits for the caller: it has to be swept by this instant. */
+  readonly onBusy: (at: number) => void
   /** So much more than before waits for the caller to read it, or less. */
   readonly onUnsent: (moreBytes: number) => void
   readonly onClosed: (connection: Accepted) => void
@@ -87,7 +87,7 @@ export class Accepted implements LinkHandler {
         flusher: options.flusher,
         isOver: () => this.#closed || this.#cutAt !== undefined,
         onFlushed: (unsent) => {
-          if (unsent > 0) options.onBusy()
+          if (unsent > 0) options.onBusy(Number.MAX_VALUE)
           this.#throttle(unsent)
         },
         onDrained: (unsent) => this.#throttle(unsent),
@@ -122,10 +122,6 @@ export class Accepted implements LinkHandler {
     return this.#unsentBytes
   }
 
-  get runningCount(): number {
-    return this.#session.runningCount
-  }
-
   stats(): AcceptedStats {
     return {
       caller: { node: this.#session.callerNode, address: this.#link.remoteAddress() },
@@ -153,15 +149,16 @@ export class Accepted implements LinkHandler {
     this.#cut(reason)
   }
 
-  /** Ends what is over by now. Returns whether there is something to look at again soon. */
-  sweep(now: number): boolean {
-    if (this.#closed) return false
+  /** Ends what is over by now. Returns the instant by which it has to be looked at again, `Infinity` when nothing waits. */
+  sweep(now: number): number {
+    if (this.#closed) return Number.POSITIVE_INFINITY
     const steadyAt = this.#options.steadyNow()
     this.#session.sweep(now)
     if (this.isAnonymous && steadyAt >= this.#helloDeadlineAt) this.#cut('hello-timeout')
     else if (this.#cutAt !== undefined && now >= this.#cutAt) this.#link.destroy()
     else if (this.#writer.isStalled(steadyAt, this.#options.limits.stallMs)) this.#cut('caller-stalled')
-    return this.#isWaiting() || this.#writer.unsentBytes() > 0
+    const nextAt = this.#nextDeadlineAt()
+    return this.#writer.unsentBytes() > 0 ? Math.min(nextAt, Number.MAX_VALUE) : nextAt
   }
 
   flush(): void {
@@ -194,7 +191,8 @@ export class Accepted implements LinkHandler {
       this.#cutAt = now + CLOSE_MS
       this.#link.end()
     }
-    if (this.#isWaiting()) this.#options.onBusy()
+    const nextAt = this.#nextDeadlineAt()
+    if (nextAt !== Number.POSITIVE_INFINITY) this.#options.onBusy(nextAt)
     return end
   }
 
@@ -250,8 +248,8 @@ export class Accepted implements LinkHandler {
     this.#options.onClosed(this)
   }
 
-  #isWaiting(): boolean {
-    return this.isAnonymous || this.#cutAt !== undefined || this.runningCount > 0
+  #nextDeadlineAt(): number {
+    return this.isAnonymous || this.#cutAt !== undefined ? 0 : this.#session.nextDeadlineAt()
   }
 
   #wrote(): void {

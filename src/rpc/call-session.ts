@@ -87,6 +87,11 @@ export class CallSession implements FrameSink {
     return this.#pending.size
   }
 
+  /** When the first call in flight is over, at the earliest; `Infinity` without any. */
+  nextDeadlineAt(): number {
+    return this.#pending.nextDeadlineAt()
+  }
+
   /** Writes the hello. */
   greet(): void {
     const { identity, target, codec, frameBytesMax } = this.#options

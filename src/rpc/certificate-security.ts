@@ -2,8 +2,8 @@
  * Connections by certificates, mutual: each side shows one that the other's `ca` has signed, and that names its node. A
  * certificate that is not good enough is answered by a refusal inside the channel, so that its owner learns why.
  */
-import { X509Certificate } from 'node:crypto'
-import { type ConnectionOptions, createSecureContext, type TLSSocket, type TlsOptions } from 'node:tls'
+import type { X509Certificate } from 'node:crypto'
+import type { ConnectionOptions, SecureContext, TLSSocket, TlsOptions } from 'node:tls'
 import { ShoalError } from '../errors.js'
 import { type ConnectionProof, NOTHING_PROVEN, type PeerCertificate } from './caller-identity.js'
 import { type ChannelSecurity, TLS_VERSION } from './channel-security.js'
@@ -38,7 +38,7 @@ const NAMES: ReadonlySet<string> = new Set<keyof RpcTlsOptions>([
 export class CertificateSecurity implements ChannelSecurity {
   readonly kind = 'certificates'
   #options: RpcTlsOptions
-  #context: ReturnType<typeof createSecureContext>
+  #context: SecureContext
 
   /** Throws INVALID_OPTION for what cannot be used. */
   constructor(options: RpcTlsOptions) {
@@ -134,7 +134,7 @@ function describeCertificate(certificate: X509Certificate): PeerCertificate {
 }
 
 /** The context of this node's own connections; made to see that the texts can be used. */
-function contextOf(options: RpcTlsOptions): ReturnType<typeof createSecureContext> {
+function contextOf(options: RpcTlsOptions): SecureContext {
   if (typeof options !== 'object' || options === null) throw invalid(`must be an object with cert, key and ca`)
   for (const name of Object.keys(options))
     if (!NAMES.has(name)) throw invalid(`has no option '${name}'; there are ${[...NAMES].join(', ')}`)
@@ -145,6 +145,8 @@ function contextOf(options: RpcTlsOptions): ReturnType<typeof createSecureContex
   if (authorities.length === 0) throw invalid('has an empty ca: nobody could connect')
   const extra = { ...(crl === undefined ? {} : { crl }), ...(passphrase === undefined ? {} : { passphrase }) }
   try {
+    const { X509Certificate } = process.getBuiltinModule('node:crypto')
+    const { createSecureContext } = process.getBuiltinModule('node:tls')
     for (const authority of authorities) new X509Certificate(Buffer.from(authority))
     return createSecureContext({ ...TLS_VERSION, cert, key, ca: authorities, ...extra } as TlsOptions)
   } catch (error) {

@@ -152,9 +152,9 @@ export class Connection implements LinkHandler, CallHolder {
     this.#demandSign(this.#options.limits.probeMs)
   }
 
-  /** Ends what is over by now. Returns whether there is something to look at again soon. */
-  sweep(now: number): boolean {
-    if (this.#closed) return false
+  /** Ends what is over by now. Returns the instant by which it has to be looked at again, `Infinity` when nothing waits. */
+  sweep(now: number): number {
+    if (this.#closed) return Number.POSITIVE_INFINITY
     const { stallMs, silenceMs } = this.#options.limits
     const steadyAt = this.#options.steadyNow()
     if (this.#session.sweep(now)) {
@@ -167,7 +167,8 @@ export class Connection implements LinkHandler, CallHolder {
     else if (this.#writer.isStalled(steadyAt, stallMs)) this.#cut(`the peer took no bytes for ${stallMs} ms`)
     else this.#listen(steadyAt)
     this.#endIfOver()
-    return !this.#wasReady || this.pendingCount > 0 || this.#ending !== undefined || this.#silence.isAsking
+    const isShort = !this.#wasReady || this.#ending !== undefined || this.#silence.isAsking
+    return isShort ? now : this.#session.nextDeadlineAt()
   }
 
   /** Sends what is written, fails the calls in flight with `code`, and ends the connection. */

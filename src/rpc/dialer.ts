@@ -3,7 +3,6 @@
  * Knows nothing of the protocol, and of TLS only when to begin.
  */
 import { connect } from 'node:net'
-import { connect as connectTls } from 'node:tls'
 import { formatHostPort, type HostPort } from '../address.js'
 import type { Sockets } from '../runtime.js'
 import type { ChannelSecurity } from './channel-security.js'
@@ -35,11 +34,12 @@ export const dialTcp: Dial = dialOver(connect)
 
 /** The same behind a handshake, which says what is wrong if it fails. */
 export function dialSecured(security: ChannelSecurity): Dial {
+  const tls = process.getBuiltinModule('node:tls')
   return (address, handler, node) => {
     const { host, port } = address
     // The types know `onread` of plain sockets alone.
     const options = { host, port, onread: ownReading(handler), ...security.clientOptions() }
-    const socket = connectTls(options)
+    const socket = tls.connect(options)
     socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
     let isSecured = false
     socket.on('secureConnect', () => {

@@ -3,7 +3,6 @@
  * name, so that neither is a step towards the other. The primary key opens connections, every key accepts them. It proves
  * that the other side has a key, and so belongs to the cluster; never its name.
  */
-import { hkdfSync } from 'node:crypto'
 import type { ConnectionOptions, TLSSocket, TlsOptions } from 'node:tls'
 import { type ConnectionProof, NOTHING_PROVEN } from './caller-identity.js'
 import { type ChannelSecurity, TLS_VERSION } from './channel-security.js'
@@ -81,6 +80,7 @@ export class KeySecurity implements ChannelSecurity {
 }
 
 function derive(key: Uint8Array, cluster: string): SharedKey {
+  const { hkdfSync } = process.getBuiltinModule('node:crypto')
   const part = (what: string, bytes: number): Uint8Array =>
     new Uint8Array(hkdfSync('sha256', key, 'shoal rpc 1', `${what}\0${cluster}`, bytes))
   return { id: Buffer.from(part('id', ID_BYTES)).toString('hex'), secret: part('psk', SECRET_BYTES) }

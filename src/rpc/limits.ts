@@ -98,8 +98,10 @@ export function resolveRpcLimits(limits: Partial<RpcLimits> | undefined): RpcLim
 
 /** Once a slab holds this much it leaves at once. */
 export const FLUSH_BYTES = 65_536
-/** How often deadlines are looked at: the precision of every timeout of a call. */
+/** How often deadlines that are near are looked at: the precision of every timeout of a call. */
 export const SWEEP_MS = 25
+/** How often whatever waits is looked at while no deadline is near. */
+export const LOOK_MS = 100
 /** How often idle connections are. */
 export const HOUSEKEEPING_MS = 1_000
 /** How long the end of a connection may take before it is cut. */

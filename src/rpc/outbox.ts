@@ -92,7 +92,7 @@ export class Outbox {
     }
     const head = writer.bytes.subarray(mark + PREAMBLE_BYTES, writer.length)
     const length = head.length + payload.length
-    const first = new Uint8Array(this.cutsPieces ? Math.min(PIECE_BYTES, length) : length)
+    const first = this.#newPiece(this.cutsPieces ? Math.min(PIECE_BYTES, length) : length)
     first.set(head)
     first.set(payload.subarray(0, first.length - head.length), head.length)
     writer.length = mark
@@ -203,10 +203,15 @@ export class Outbox {
   }
 
   #copyOf(part: Uint8Array): Uint8Array {
-    const spare = part.length === PIECE_BYTES ? this.#spares.pop() : undefined
-    if (spare === undefined) return new Uint8Array(part)
-    spare.set(part)
-    return spare
+    const copy = this.#newPiece(part.length)
+    copy.set(part)
+    return copy
+  }
+
+  /** Its bytes may be any. */
+  #newPiece(length: number): Uint8Array {
+    const spare = length === PIECE_BYTES ? this.#spares.pop() : undefined
+    return spare ?? newBytes(length)
   }
 }
 

@@ -122,20 +122,22 @@ export class Peer implements ConnectionOwner, CallHolder {
     if (this.#drop(call)) call.refuse('CANCELLED', 'no', 'the signal was aborted before the call was sent')
   }
 
-  /** Returns whether there is something to look at again soon. */
-  sweep(now: number): boolean {
+  /** Returns the instant by which it has to be looked at again, `Infinity` when nothing waits. */
+  sweep(now: number): number {
     for (const call of this.#waiting)
       if (call.deadlineAt <= now && this.#drop(call))
         call.refuse('DEADLINE_EXCEEDED', 'no', `no connection to ${call.node} before the deadline`)
-    let busy = this.#waiting.size > 0
+    let nextAt = this.#waiting.size > 0 ? now : Number.POSITIVE_INFINITY
     for (const connection of this.#leaving) {
-      if (connection.sweep(now)) busy = true
-      else if (this.#waiting.size === 0) connection.end('CONNECTION_LOST', 'the connection was retired')
+      const at = connection.sweep(now)
+      if (at === Number.POSITIVE_INFINITY && this.#waiting.size === 0)
+        connection.end('CONNECTION_LOST', 'the connection was retired')
+      nextAt = Math.min(nextAt, at)
     }
-    if (this.#current?.sweep(now)) busy = true
+    if (this.#current !== undefined) nextAt = Math.min(nextAt, this.#current.sweep(now))
     const idleSince = this.idleSince()
     if (idleSince !== undefined && now - idleSince >= this.#options.connection.limits.idleMs) this.retire()
-    return busy
+    return nextAt
   }
 
   probe(): void {

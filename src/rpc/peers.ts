@@ -16,7 +16,7 @@ import { type Dial, dialTcp } from './dialer.js'
 import type { Candidate, PeerEvidence } from './directory.js'
 import { Flusher } from './flusher.js'
 import type { RpcIdentity } from './hello.js'
-import { CLOSE_MS, HOUSEKEEPING_MS, type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
+import { CLOSE_MS, HOUSEKEEPING_MS, LOOK_MS, type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
 import { messageOf } from './names.js'
 import { type CallOwner, OutgoingCall } from './outgoing-call.js'
 import type { PayloadCodec } from './payload-codec.js'
@@ -79,7 +79,8 @@ export class Peers implements CallOwner {
     this.#clock = options.clock ?? systemClock
     this.#flusher = new Flusher(this.#clock)
     this.#sweeper = new Sweeper({
-      everyMs: SWEEP_MS,
+      soonMs: SWEEP_MS,
+      everyMs: LOOK_MS,
       restMs: HOUSEKEEPING_MS,
       clock: this.#clock,
       sweep: () => this.#sweep(),
@@ -170,7 +171,7 @@ export class Peers implements CallOwner {
       peer.pending++
       peer.send(call, payload, now)
       if (request.signal !== undefined && !call.isSettled) this.#aborts.add(request.signal, call)
-      this.#sweepOften()
+      this.#sweepOften(call.deadlineAt)
     }
   }
 
@@ -270,21 +271,19 @@ export class Peers implements CallOwner {
     return [...this.#peers.values(), ...this.#retired]
   }
 
-  #sweepOften(): void {
-    if (this.#closing === undefined) this.#sweeper.start()
+  #sweepOften(at?: number): void {
+    if (this.#closing === undefined) this.#sweeper.start(at)
   }
 
-  #sweep(): void {
-    if (this.#closing !== undefined) return
+  #sweep(): number | undefined {
+    if (this.#closing !== undefined) return undefined
     const now = this.#clock.monotonicMs()
-    let busy = this.#inFlight > 0 || this.#streams > 0
+    let nextAt = Number.POSITIVE_INFINITY
     for (const peer of this.#all()) {
-      if (peer.sweep(now)) busy = true
+      nextAt = Math.min(nextAt, peer.sweep(now))
       if (peer.isForgettable(now)) this.#forget(peer)
     }
-    if (busy) this.#sweeper.start()
-    else if (this.#peers.size > 0 || this.#retired.size > 0) this.#sweeper.rest()
-    else this.#sweeper.stop()
+    return this.#peers.size + this.#retired.size > 0 ? nextAt : undefined
   }
 
   #forget(peer: Peer): void {

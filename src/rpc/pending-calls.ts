@@ -35,6 +35,11 @@ export class PendingCalls<T extends Pending> {
     return this.#size
   }
 
+  /** No pending call has to end earlier, and `Infinity` without any; it may be too early. */
+  nextDeadlineAt(): number {
+    return this.#size === 0 ? Number.POSITIVE_INFINITY : Math.min(this.#earliestAt, Number.MAX_VALUE)
+  }
+
   isFull(): boolean {
     return this.#size >= this.#sizeMax
   }

@@ -41,6 +41,11 @@ export class RunningCalls {
     return this.#calls.size
   }
 
+  /** No running call has to end earlier, and `Infinity` without any; it may be too early. */
+  nextDeadlineAt(): number {
+    return this.size === 0 ? Number.POSITIVE_INFINITY : Math.min(this.#nextDeadlineAt, Number.MAX_VALUE)
+  }
+
   has(id: number): boolean {
     return this.#calls.size > 0 && this.#calls.has(id)
   }

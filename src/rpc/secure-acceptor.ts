@@ -3,7 +3,7 @@
  * proves. How many there may be is the server's to say; who is believed is said by the security.
  */
 import type { Socket } from 'node:net'
-import { createServer, type Server, type TLSSocket } from 'node:tls'
+import type { Server, TLSSocket } from 'node:tls'
 import { formatHostPort } from '../address.js'
 import type { ConnectionProof, Refusal } from './caller-identity.js'
 import type { ChannelSecurity } from './channel-security.js'
@@ -31,6 +31,7 @@ export class SecureAcceptor {
 
   constructor(options: SecureAcceptorOptions) {
     this.#options = options
+    const { createServer } = process.getBuiltinModule('node:tls')
     this.#server = createServer(options.security.serverOptions(), (socket) => this.#secured(socket))
     this.#server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       const address = addressOf(socket)

@@ -92,15 +92,8 @@ export class ServeSession implements FrameSink {
     this.#options = options
     this.#outbox = options.outbox
     this.#replies = new ReplyWriter(options.outbox, options.codec)
-    const {
-      outbox,
-      codec,
-      counters,
-      onWritten,
-      frameBytesMax,
-      budget = new ByteBudget(Number.POSITIVE_INFINITY),
-      share = WHOLE_TURN,
-    } = options
+    const { outbox, codec, counters, onWritten, frameBytesMax, share = WHOLE_TURN } = options
+    const budget = options.budget ?? new ByteBudget(Number.POSITIVE_INFINITY)
     this.#share = share
     this.#reader = new FrameReader(this, Math.min(HELLO_BYTES_MAX, frameBytesMax), budget)
     this.#reassembly = new Reassembly({ frameBytesMax, budget })
@@ -128,6 +121,11 @@ export class ServeSession implements FrameSink {
 
   get runningCount(): number {
     return this.#running.size
+  }
+
+  /** When the first call that runs is over, at the earliest; `Infinity` without any. */
+  nextDeadlineAt(): number {
+    return this.#running.nextDeadlineAt()
   }
 
   get acceptedCount(): number {

@@ -15,7 +15,7 @@ import type { ChannelSecurity } from './channel-security.js'
 import { Counters } from './counters.js'
 import { Flusher } from './flusher.js'
 import type { RpcIdentity } from './hello.js'
-import { HOUSEKEEPING_MS, type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
+import { HOUSEKEEPING_MS, LOOK_MS, type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
 import { OrphanedCasts } from './orphaned-casts.js'
 import type { PayloadCodec } from './payload-codec.js'
 import { PlainCodec } from './plain-codec.js'
@@ -89,7 +89,8 @@ export class RpcServer {
       onFault: options.onFault,
     })
     this.#sweeper = new Sweeper({
-      everyMs: SWEEP_MS,
+      soonMs: SWEEP_MS,
+      everyMs: LOOK_MS,
       restMs: HOUSEKEEPING_MS,
       clock: this.#clock,
       sweep: () => this.#sweep(),
@@ -217,7 +218,7 @@ export class RpcServer {
       shares: this.#shares,
       now: this.#clock.monotonicMs,
       steadyNow: () => this.#sweeper.steadyNow(),
-      onBusy: () => this.#sweeper.start(),
+      onBusy: (at) => this.#sweeper.start(at),
       onUnsent: (more) => this.#noteUnsent(more),
       onClosed: (closed) => this.#connectionClosed(closed),
       onRefused: (refusal, address) => this.#refusals.tell(refusal, address),
@@ -280,13 +281,12 @@ export class RpcServer {
     this.#onClosed?.()
   }
 
-  #sweep(): void {
+  #sweep(): number | undefined {
     const now = this.#clock.monotonicMs()
     this.#acceptor?.sweep()
-    let busy = (this.#acceptor?.size ?? 0) > 0
-    for (const connection of this.#connections) if (connection.sweep(now)) busy = true
-    if (busy) this.#sweeper.start()
-    else if (this.#connections.size > 0) this.#sweeper.rest()
-    else this.#sweeper.stop()
+    const handshakes = this.#acceptor?.size ?? 0
+    let nextAt = handshakes > 0 ? now : Number.POSITIVE_INFINITY
+    for (const connection of this.#connections) nextAt = Math.min(nextAt, connection.sweep(now))
+    return this.#connections.size + handshakes > 0 ? nextAt : undefined
   }
 }

@@ -11,20 +11,30 @@ const STALL_MS = 50
 const TURNS_MAX = 16
 
 export interface SweeperOptions {
-  /** Between sweeps while something has a deadline. */
+  /** Between sweeps while something is due before the next of the others: the precision of what is due. */
+  readonly soonMs: number
+  /**
+   * Between sweeps while something is waited for. Each timer costs more than its callback: the system sets its own clock
+   * anew for it, again and again until it is over.
+   */
   readonly everyMs: number
   /** Between sweeps at rest: what only ages is looked at seldom, however many connections there are. */
   readonly restMs: number
   readonly clock: Clock
-  readonly sweep: () => void
+  /**
+   * Gives the instant by which something has to be looked at again: `Infinity` when nothing is waited for, `undefined` when
+   * there is nothing to look at.
+   */
+  readonly sweep: () => number | undefined
 }
 
 export class Sweeper {
   readonly #options: SweeperOptions
-  #pace: 'stopped' | 'resting' | 'running' = 'stopped'
+  /** Between the sweeps to come; 0 while there are none. */
+  #intervalMs = 0
   #timer: Timer | undefined
-  /** The last time that this process was seen to be at work; `undefined` unless it runs. */
-  #seenAt: number | undefined
+  /** When this process will be seen at work, if it does not stall; `undefined` at rest. */
+  #seenBy: number | undefined
   #stalledMs = 0
   #turns = 0
   #isDue = false
@@ -33,49 +43,33 @@ export class Sweeper {
     this.#options = options
   }
 
-  get isRunning(): boolean {
-    return this.#pace === 'running'
-  }
-
-  start(): void {
-    if (this.#pace === 'running') return
-    this.#seenAt = this.#options.clock.monotonicMs()
-    this.#keep('running', this.#options.everyMs)
-  }
-
-  rest(): void {
-    if (this.#pace === 'resting') return
-    this.#seenAt = undefined
-    this.#keep('resting', this.#options.restMs)
+  /** Something waits, and has to be looked at by this instant; default as soon as may be. */
+  start(at = 0): void {
+    const { soonMs, everyMs, clock } = this.#options
+    if (this.#intervalMs === soonMs) return
+    if (this.#intervalMs === everyMs && at >= (this.#seenBy ?? 0)) return
+    this.#keep(at < clock.monotonicMs() + everyMs ? soonMs : everyMs)
   }
 
   stop(): void {
     this.#options.clock.clearTimer(this.#timer)
     this.#timer = undefined
-    this.#seenAt = undefined
-    this.#pace = 'stopped'
+    this.#seenBy = undefined
+    this.#intervalMs = 0
   }
 
   /** Monotonic ms in which a peer could be heard. For instants of connections, never for those of calls. */
   steadyNow(): number {
     const now = this.#options.clock.monotonicMs()
-    const unseenMs = this.#seenAt === undefined ? 0 : now - this.#seenAt
-    return now - this.#stalledMs - Math.max(0, unseenMs - STALL_MS)
+    return now - this.#stalledMs - this.#stallAt(now)
   }
 
   /** A sweep as soon as the sockets were read. */
-  readonly sweepSoon = (): void => {
+  readonly #sweepSoon = (): void => {
     if (this.#isDue) return
     this.#isDue = true
     this.#turns = 0
     this.#options.clock.setImmediate(this.#turn)
-  }
-
-  #keep(pace: 'resting' | 'running', everyMs: number): void {
-    this.#options.clock.clearTimer(this.#timer)
-    this.#pace = pace
-    this.#timer = this.#options.clock.setInterval(this.sweepSoon, everyMs)
-    this.#timer.unref()
   }
 
   readonly #turn = (): void => {
@@ -84,16 +78,39 @@ export class Sweeper {
       return
     }
     this.#isDue = false
-    this.#options.sweep()
+    this.#goOn(this.#options.sweep())
+  }
+
+  #goOn(at: number | undefined): void {
+    const { soonMs, everyMs, restMs, clock } = this.#options
+    const now = clock.monotonicMs()
+    if (at === undefined) this.stop()
+    else if (at === Number.POSITIVE_INFINITY) this.#keep(restMs)
+    else this.#keep(at < now + everyMs ? soonMs : everyMs)
+    if (this.#seenBy !== undefined) this.#seenBy = now + this.#intervalMs
+  }
+
+  #keep(intervalMs: number): void {
+    if (this.#intervalMs === intervalMs) return
+    const { clock, restMs } = this.#options
+    clock.clearTimer(this.#timer)
+    this.#intervalMs = intervalMs
+    this.#seenBy = intervalMs === restMs ? undefined : clock.monotonicMs() + intervalMs
+    this.#timer = clock.setInterval(this.#sweepSoon, intervalMs)
+    this.#timer.unref()
   }
 
   #noteStall(): boolean {
-    if (this.#seenAt === undefined) return false
+    if (this.#seenBy === undefined) return false
     const now = this.#options.clock.monotonicMs()
-    const takenMs = now - this.#seenAt
-    this.#seenAt = now
-    if (takenMs <= STALL_MS) return false
-    this.#stalledMs += takenMs - STALL_MS
-    return true
+    const stallMs = this.#stallAt(now)
+    this.#seenBy = now
+    this.#stalledMs += stallMs
+    return stallMs > 0
+  }
+
+  /** What this process did not see of the time so far, beyond a turn. */
+  #stallAt(now: number): number {
+    return this.#seenBy === undefined ? 0 : Math.max(0, now - this.#seenBy - STALL_MS)
   }
 }

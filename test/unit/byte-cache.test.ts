@@ -24,6 +24,13 @@ it('bytes that fall on one slot replace each other and are never taken for each 
   expect(made).toEqual(['a', 'b', 'a', 'ab', ''])
 })
 
+it('as many are kept as there is room for, of those too that fell on one slot while the table was small', () => {
+  const { cache, made } = counting(4_096)
+  const texts = Array.from({ length: 64 }, (_, i) => `name-${i * 7_919}`)
+  for (let pass = 0; pass < 3; pass++) for (const text of texts) expect(cache.get(utf8Encode(text)).text).toBe(text)
+  expect(made.length).toBeLessThan(texts.length + 16)
+})
+
 it('what it keeps does not change with the buffer that it came in', () => {
   const { cache } = counting(16)
   const buffer = utf8Encode('alice')

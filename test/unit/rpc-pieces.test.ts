@@ -49,6 +49,14 @@ describe('a message that is too long for one frame', () => {
     expect(flush()).toEqual([])
   })
 
+  it('takes no new memory for its first piece once one has left', () => {
+    const { flush, send } = sender()
+    const first = send(1, 3 * PIECE_BYTES)?.pieces[0]?.buffer
+    while (flush().length > 0);
+    expect(first).toBeDefined()
+    expect(send(2, 3 * PIECE_BYTES)?.pieces.map(({ buffer }) => buffer)).toContain(first)
+  })
+
   it('takes turns with the others, at most four of which are under way', () => {
     const { flush, send } = sender()
     for (let id = 1; id <= OPEN_MESSAGES_MAX + 1; id++) send(id, 3 * PIECE_BYTES)

@@ -18,6 +18,7 @@ describe('purity', () => {
     "import type { Socket } from 'node:net'\nexport type S = Socket",
     "export { randomBytes } from 'node:crypto'",
     "export const load = () => import('node:fs')",
+    "export const load = () => process.getBuiltinModule('node:fs')",
     'setTimeout(() => {}, 1)',
     'export const later = { run: setImmediate }',
     'export const timers = { queueMicrotask }',
@@ -124,11 +125,13 @@ describe('imports', () => {
       'src/c.ts': "import type { Socket } from 'node:net'",
       'src/d.ts': "import { isIP } from 'node:net'",
       'src/e.ts': "import { isIP, connect as isIPv4 } from 'node:net'",
+      'src/f.ts': "export const open = () => process.getBuiltinModule('node:net').connect(1)",
     })
     const offences = checkSoleImporters(sources, { 'node:net': ['src/a.ts', 'src/c.ts'] })
     expect(found(offences)).toEqual([
       'src/b.ts:1 sole-importer',
       'src/e.ts:1 sole-importer',
+      'src/f.ts:1 sole-importer',
       'src/c.ts:1 stale-importer',
     ])
   })

@@ -18,7 +18,7 @@ export interface Import {
 
 type Owners = Readonly<Record<string, readonly string[]>>
 
-/** Every import, re-export, dynamic import, `require` and `import('…')` type of a file. */
+/** Every import, re-export, dynamic import, `require`, `process.getBuiltinModule` and `import('…')` type of a file. */
 export function importsOf(source: Source): Import[] {
   const found: Import[] = []
   walk(source.tree, (node) => {
@@ -115,7 +115,10 @@ function specifierOf(node: ts.Node): string | undefined {
   if (ts.isExternalModuleReference(node)) return textOf(node.expression)
   if (!ts.isCallExpression(node)) return undefined
   const callee = node.expression
-  const loads = callee.kind === ts.SyntaxKind.ImportKeyword || (ts.isIdentifier(callee) && callee.text === 'require')
+  const loads =
+    callee.kind === ts.SyntaxKind.ImportKeyword ||
+    (ts.isIdentifier(callee) && callee.text === 'require') ||
+    (ts.isPropertyAccessExpression(callee) && callee.name.text === 'getBuiltinModule')
   return loads ? textOf(node.arguments[0]) : undefined
 }
 

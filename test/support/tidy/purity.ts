@@ -28,6 +28,7 @@ const MEMBERS: ReadonlyMap<string, Capability> = new Map<string, Capability>([
   ['AbortSignal.timeout', 'timers'],
   ['process.env', 'env'],
   ['process.nextTick', 'timers'],
+  ['process.getBuiltinModule', 'node'],
 ])
 
 /** Capabilities used without being granted, by global name or by import. */
