@@ -208,7 +208,7 @@ export class ServeSession implements FrameSink {
     this.#running.expire(now)
   }
 
-  /** The connection is gone. */
+  /** The connection is gone, or given up. May be told twice. */
   callerLost(): void {
     if (this.#state !== 'refused') this.#state = 'failed'
     this.#running.callerLost()

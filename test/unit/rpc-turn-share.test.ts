@@ -7,6 +7,7 @@ import { Flusher } from '../../src/rpc/flusher.js'
 import { ItemPump } from '../../src/rpc/item-pump.js'
 import { resolveRpcLimits } from '../../src/rpc/limits.js'
 import { type RunningCall, RunningCalls } from '../../src/rpc/running-calls.js'
+import { Slabs } from '../../src/rpc/slabs.js'
 import type { TurnShare } from '../../src/rpc/turn-share.js'
 import { TurnShares } from '../../src/rpc/turn-shares.js'
 import { SessionPair } from '../support/session-pair.js'
@@ -179,6 +180,7 @@ describe('a connection of which something waits', () => {
         },
       }),
       flusher: new Flusher(),
+      slabs: new Slabs(),
       limits: resolveRpcLimits(undefined),
       shares: turns.shares,
       now: () => turns.now,
@@ -236,9 +238,9 @@ describe('a connection of which something waits', () => {
     turns.shares.end()
     const stranger = accepted(1e6, turns)
     connection.handleBytes(calls[0]!, calls[0]!.length)
-    expect([arrived, stranger.connection.isAnonymous]).toEqual([[1], true])
+    expect([arrived, stranger.connection.stats().state]).toEqual([[1], 'hello'])
     await turns.rest()
-    expect(stranger.connection.isAnonymous).toBe(false)
+    expect(stranger.connection.stats().state).toBe('serving')
   })
 })
 
