@@ -34,7 +34,7 @@ export interface AcceptedOptions {
   readonly onBusy: () => void
   /** So much more than before waits for the caller to read it, or less. */
   readonly onUnsent: (moreBytes: number) => void
-  readonly onClosed: (connection: Accepted) => void
+  readonly onClosed: () => void
 }
 
 export interface AcceptedStats {
@@ -244,7 +244,7 @@ export class Accepted implements LinkHandler {
     this.#noteUnsent(0)
     this.#session.callerLost()
     this.#outbox.close()
-    this.#options.onClosed(this)
+    this.#options.onClosed()
   }
 
   #isWaiting(): boolean {

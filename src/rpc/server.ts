@@ -16,6 +16,7 @@ import { Counters } from './counters.js'
 import { Flusher } from './flusher.js'
 import type { RpcIdentity } from './hello.js'
 import { HOUSEKEEPING_MS, type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
+import { LinkedList, type Place } from './linked-list.js'
 import { OrphanedCasts } from './orphaned-casts.js'
 import type { PayloadCodec } from './payload-codec.js'
 import { PlainCodec } from './plain-codec.js'
@@ -68,7 +69,7 @@ export class RpcServer {
   readonly #slabs: Slabs
   readonly #shares: TurnShares
   readonly #strangers: Strangers
-  readonly #connections = new Set<Accepted>()
+  readonly #connections = new LinkedList<Accepted>()
   readonly #server: Server
   readonly #refusals: Refusals
   readonly #orphans: OrphanedCasts
@@ -147,8 +148,8 @@ export class RpcServer {
   }
 
   stats(): RpcServerStats {
-    const strangers = Array.from(this.#strangers.sockets(), strangerStats)
-    const connections = [...this.#connections].map((connection) => connection.stats()).concat(strangers)
+    const strangers = this.#strangers.sockets().map(strangerStats)
+    const connections = Array.from(this.#connections, ({ value }) => value.stats()).concat(strangers)
     return {
       address: this.address,
       running: connections.reduce((sum, { running }) => sum + running, 0),
@@ -164,7 +165,7 @@ export class RpcServer {
   close({ graceMs }: { readonly graceMs: number }): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
       const cut = this.#clock.setTimeout(() => {
-        for (const connection of this.#connections) connection.destroy()
+        for (const { value: connection } of this.#connections) connection.destroy()
       }, graceMs)
       let listenerClosed = false
       this.#onClosed = () => {
@@ -180,7 +181,7 @@ export class RpcServer {
       this.#acceptor?.destroy()
       this.#strangers.destroy()
       this.#orphans.close()
-      for (const connection of this.#connections) {
+      for (const { value: connection } of this.#connections) {
         connection.goAway()
         connection.flush()
       }
@@ -196,7 +197,7 @@ export class RpcServer {
   /** Connections made with other keys take no more calls; those that run go on to their end. */
   retireKeysExcept(isKnown: (keyId: string) => boolean): void {
     this.#strangers.retireKeysExcept(isKnown)
-    for (const connection of this.#connections)
+    for (const { value: connection } of this.#connections)
       if (connection.keyId !== undefined && !isKnown(connection.keyId)) connection.goAway()
   }
 
@@ -238,7 +239,7 @@ export class RpcServer {
       steadyNow: () => this.#sweeper.steadyNow(),
       onBusy: () => this.#sweeper.start(),
       onUnsent: (more) => this.#noteUnsent(more),
-      onClosed: (closed) => this.#connectionClosed(closed),
+      onClosed: () => this.#connectionClosed(place),
       onRefused: (refusal, address) => this.#refusals.tell(refusal, address),
       session: {
         codec: this.#codec,
@@ -250,7 +251,7 @@ export class RpcServer {
         orphans: this.#orphans,
       },
     })
-    this.#connections.add(connection)
+    const place = this.#connections.add(connection)
     this.#shares.end()
     connection.handleBytes(bytes, bytes.length)
   }
@@ -273,13 +274,13 @@ export class RpcServer {
     this.#unsentBytes += more
     if (more < 0 || this.#unsentBytes <= this.#limits.unsentBytesNodeMax) return
     let slowest: Accepted | undefined
-    for (const connection of this.#connections)
+    for (const { value: connection } of this.#connections)
       if (connection.unsentBytes > (slowest?.unsentBytes ?? 0)) slowest = connection
     slowest?.giveWay()
   }
 
-  #connectionClosed(connection: Accepted): void {
-    this.#connections.delete(connection)
+  #connectionClosed(place: Place<Accepted>): void {
+    this.#connections.remove(place)
     if (this.#connections.size > 0) return
     if (this.#strangers.size + (this.#acceptor?.size ?? 0) === 0) this.#sweeper.stop()
     this.#onClosed?.()
@@ -290,7 +291,7 @@ export class RpcServer {
     this.#acceptor?.sweep()
     this.#strangers.sweep()
     let busy = this.#strangers.size + (this.#acceptor?.size ?? 0) > 0
-    for (const connection of this.#connections) if (connection.sweep(now)) busy = true
+    for (const { value: connection } of this.#connections) if (connection.sweep(now)) busy = true
     if (busy) this.#sweeper.start()
     else if (this.#connections.size > 0) this.#sweeper.rest()
     else this.#sweeper.stop()

@@ -7,6 +7,7 @@ import type { Socket } from 'node:net'
 import { concatBytes, EMPTY_BYTES } from '../bytes.js'
 import type { ConnectionProof } from './caller-identity.js'
 import { HEAD_BYTES, HELLO_BYTES_MAX, LENGTH_BYTES, readU32 } from './frame.js'
+import { LinkedList, type Place } from './linked-list.js'
 
 export interface StrangersOptions {
   /** For the first frame. */
@@ -18,17 +19,16 @@ export interface StrangersOptions {
 }
 
 interface Stranger {
+  readonly socket: Socket
   readonly proof: ConnectionProof
   readonly deadlineAt: number
-  readonly onData: (chunk: Uint8Array) => void
-  readonly onClose: () => void
   said: Uint8Array
 }
 
 export class Strangers {
   readonly #options: StrangersOptions
   /** The oldest first. */
-  readonly #strangers = new Map<Socket, Stranger>()
+  readonly #strangers = new LinkedList<Stranger>()
 
   constructor(options: StrangersOptions) {
     this.#options = options
@@ -38,65 +38,63 @@ export class Strangers {
     return this.#strangers.size
   }
 
-  sockets(): Iterable<Socket> {
-    return this.#strangers.keys()
+  sockets(): Socket[] {
+    return Array.from(this.#strangers, ({ value }) => value.socket)
   }
 
   accept(socket: Socket, proof: ConnectionProof): void {
     const { helloMs, onDropped, steadyNow } = this.#options
-    const stranger: Stranger = {
-      proof,
-      deadlineAt: steadyNow() + helloMs,
-      onData: (chunk) => this.#listen(socket, stranger, chunk),
-      onClose: () => {
-        if (this.#strangers.delete(socket)) onDropped('closed-before-hello')
-      },
-      said: EMPTY_BYTES,
+    const place = this.#strangers.add({ socket, proof, deadlineAt: steadyNow() + helloMs, said: EMPTY_BYTES })
+    const onClose = (): void => {
+      if (this.#strangers.remove(place)) onDropped('closed-before-hello')
     }
-    this.#strangers.set(socket, stranger)
-    socket.on('error', ignore).on('close', stranger.onClose).on('data', stranger.onData)
+    const onData = (chunk: Uint8Array): void => {
+      if (!this.#listen(place, chunk)) return
+      socket.off('error', ignore).off('close', onClose).off('data', onData)
+      this.#options.onHello(socket, proof, place.value.said)
+    }
+    socket.on('error', ignore).on('close', onClose).on('data', onData)
   }
 
   /** Ends the one that has said nothing for longest; false when there is none. */
   cutOldest(): boolean {
-    for (const socket of this.#strangers.keys()) {
-      this.#cut(socket)
-      return true
-    }
-    return false
+    const { first } = this.#strangers
+    if (first !== undefined) this.#cut(first)
+    return first !== undefined
   }
 
   /** Ends those whose time is over. */
   sweep(): void {
     const now = this.#options.steadyNow()
-    for (const [socket, { deadlineAt }] of this.#strangers) {
-      if (now < deadlineAt) return
-      this.#cut(socket)
+    for (const place of this.#strangers) {
+      if (now < place.value.deadlineAt) return
+      this.#cut(place)
       this.#options.onDropped('hello-timeout')
     }
   }
 
   /** Ends those who used another key than these. */
   retireKeysExcept(isKnown: (keyId: string) => boolean): void {
-    for (const [socket, { proof }] of this.#strangers)
-      if (proof.keyId !== undefined && !isKnown(proof.keyId)) this.#cut(socket)
+    for (const place of this.#strangers) {
+      const { keyId } = place.value.proof
+      if (keyId !== undefined && !isKnown(keyId)) this.#cut(place)
+    }
   }
 
   destroy(): void {
-    for (const socket of this.#strangers.keys()) this.#cut(socket)
+    for (const place of this.#strangers) this.#cut(place)
   }
 
-  #listen(socket: Socket, stranger: Stranger, chunk: Uint8Array): void {
+  /** True when it is a stranger no more. */
+  #listen(place: Place<Stranger>, chunk: Uint8Array): boolean {
+    const stranger = place.value
     stranger.said = stranger.said.length === 0 ? chunk : concatBytes([stranger.said, chunk])
-    if (!hasFirstFrame(stranger.said)) return
-    this.#strangers.delete(socket)
-    socket.off('error', ignore).off('close', stranger.onClose).off('data', stranger.onData)
-    this.#options.onHello(socket, stranger.proof, stranger.said)
+    return hasFirstFrame(stranger.said) && this.#strangers.remove(place)
   }
 
-  #cut(socket: Socket): void {
-    this.#strangers.delete(socket)
-    socket.destroy()
+  #cut(place: Place<Stranger>): void {
+    this.#strangers.remove(place)
+    place.value.socket.destroy()
   }
 }
 

@@ -14,8 +14,8 @@ const SHARE_MS_MIN = 0.05
 
 export class TurnShares {
   readonly #clock: Pick<Clock, 'monotonicMs' | 'setImmediate'>
-  /** What waits, by connection, in the order of their next turn. */
-  readonly #waiting = new Map<TurnShare, (() => void)[]>()
+  /** Of connections for which something waits, in the order of their next turn: what waits for each. */
+  readonly #waiting: (() => void)[][] = []
   /** Of this turn, by what came from outside. */
   #usedMs = 0
   /** The piece of work under way, if any. */
@@ -31,8 +31,8 @@ export class TurnShares {
 
   /** Of one more connection; needs no end. */
   open(): TurnShare {
-    const share: TurnShare = { isOver: this.#isOver, later: (work) => this.#add(share, work) }
-    return share
+    const works: (() => void)[] = []
+    return { isOver: this.#isOver, later: (work) => this.#add(works, work) }
   }
 
   /** So much has come in this turn that only those should be worked on at once who are known already. */
@@ -68,10 +68,8 @@ export class TurnShares {
     return false
   }
 
-  #add(share: TurnShare, work: () => void): void {
-    const waiting = this.#waiting.get(share)
-    if (waiting === undefined) this.#waiting.set(share, [work])
-    else waiting.push(work)
+  #add(works: (() => void)[], work: () => void): void {
+    if (works.push(work) === 1) this.#waiting.push(works)
     this.#demandTurn()
   }
 
@@ -95,7 +93,7 @@ export class TurnShares {
       this.#isDue = false
       return
     }
-    this.#start(now, Math.min(TURN_MS / (this.#waiting.size + 1), this.#turnEndsAt - now))
+    this.#start(now, Math.min(TURN_MS / (this.#waiting.length + 1), this.#turnEndsAt - now))
     try {
       work()
     } finally {
@@ -113,12 +111,9 @@ export class TurnShares {
   }
 
   #take(): (() => void) | undefined {
-    for (const [share, works] of this.#waiting) {
-      const work = works.shift()
-      this.#waiting.delete(share)
-      if (works.length > 0) this.#waiting.set(share, works)
-      return work
-    }
-    return undefined
+    const works = this.#waiting.shift()
+    const work = works?.shift()
+    if (works !== undefined && works.length > 0) this.#waiting.push(works)
+    return work
   }
 }
