@@ -174,7 +174,7 @@ export class Accepted implements LinkHandler {
       return
     }
     const at = now()
-    shares.begin(at)
+    shares.begin(at, this.#share)
     const end = this.#serve(chunk, length, at)
     if (end < length) this.#keepRest(chunk.subarray(end, length))
     shares.end()
