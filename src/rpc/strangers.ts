@@ -1,22 +1,26 @@
 /**
- * Accepted connections that have not said hello: keeps what each says until its first frame is whole, or cannot become
- * one, and hands it on then. Until then a connection costs its socket and a few bytes, since whoever wants to can open
- * many. How many there may be is the server's to say, what the frame means the session's.
+ * Accepted connections that have not said hello: keeps what each says until its first frame is whole, and hands it on
+ * then, or drops what cannot be one. Until then a connection costs its socket and a few bytes, since whoever wants to can
+ * open many. How many there may be is the server's to say, what the hello says is judged by the session.
  */
 import type { Socket } from 'node:net'
 import { concatBytes, EMPTY_BYTES } from '../bytes.js'
 import type { ConnectionProof } from './caller-identity.js'
-import { HEAD_BYTES, HELLO_BYTES_MAX, LENGTH_BYTES, readU32 } from './frame.js'
+import { FrameKind, HEAD_BYTES, HELLO_BYTES_MAX, LENGTH_BYTES, readU32 } from './frame.js'
+import { beginsTls } from './hello.js'
 import { LinkedList, type Place } from './linked-list.js'
 
 export interface StrangersOptions {
   /** For the first frame. */
   readonly helloMs: number
   readonly steadyNow: () => number
-  /** The bytes hold the first frame, or as much as shows that there is none; the socket has no listener of ours any more. */
+  /** The bytes hold what may be a hello, or begin TLS; the socket has no listener of ours any more. */
   readonly onHello: (socket: Socket, proof: ConnectionProof, bytes: Uint8Array) => void
-  readonly onDropped: (reason: 'hello-timeout' | 'closed-before-hello') => void
+  readonly onDropped: (reason: 'hello-timeout' | 'closed-before-hello' | FirstFrameFault) => void
 }
+
+/** What ends a connection at its first frame. */
+export type FirstFrameFault = 'frame-too-short' | 'frame-too-large' | 'no-hello'
 
 interface Stranger {
   readonly socket: Socket
@@ -89,7 +93,12 @@ export class Strangers {
   #listen(place: Place<Stranger>, chunk: Uint8Array): boolean {
     const stranger = place.value
     stranger.said = stranger.said.length === 0 ? chunk : concatBytes([stranger.said, chunk])
-    return hasFirstFrame(stranger.said) && this.#strangers.remove(place)
+    if (!hasFirstFrame(stranger.said)) return false
+    const fault = firstFrameFault(stranger.said)
+    if (fault === undefined) return this.#strangers.remove(place)
+    this.#cut(place)
+    this.#options.onDropped(fault)
+    return false
   }
 
   #cut(place: Place<Stranger>): void {
@@ -103,6 +112,15 @@ function hasFirstFrame(bytes: Uint8Array): boolean {
   if (bytes.length < LENGTH_BYTES) return false
   const announced = readU32(bytes, 0)
   return announced < HEAD_BYTES || announced > HELLO_BYTES_MAX || bytes.length >= LENGTH_BYTES + announced
+}
+
+/** Whoever speaks TLS to a node without is told so by the session. */
+function firstFrameFault(bytes: Uint8Array): FirstFrameFault | undefined {
+  if (beginsTls(bytes, bytes.length)) return undefined
+  const announced = readU32(bytes, 0)
+  if (announced < HEAD_BYTES) return 'frame-too-short'
+  if (announced > HELLO_BYTES_MAX) return 'frame-too-large'
+  return bytes[LENGTH_BYTES] === FrameKind.hello ? undefined : 'no-hello'
 }
 
 /** The end of the socket, which follows, is told by `close`. */
