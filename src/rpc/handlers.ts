@@ -253,8 +253,7 @@ export class Handlers implements Dispatcher {
 
   #refusal(code: RpcError['code'], what: string): RpcError {
     const { node } = this.#options
-    // A flood of calls that are refused must not cost more than one of calls that run.
-    return withoutStack(() => new RpcError(code, `node '${node}' ${what}`, { executed: 'no', node }))
+    return new RpcError(code, `node '${node}' ${what}`, { executed: 'no', node })
   }
 
   #invoke({ entry, handler, active }: Running): unknown {
