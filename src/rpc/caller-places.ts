@@ -15,15 +15,19 @@ interface Places {
 
 export class CallerPlaces {
   readonly #places: Places[] = []
+  /** The one asked for last, since most connections call one service. */
+  #last: Places | undefined
   #isClosed = false
 
   /** At a service, among whose callers the connection counts from then on. */
   at(load: Load): Places {
-    for (const places of this.#places) if (places.load === load) return places
-    const places: Places = { load, count: 0 }
-    this.#places.push(places)
+    if (this.#last?.load === load) return this.#last
+    this.#last = this.#places.find((places) => places.load === load)
+    if (this.#last !== undefined) return this.#last
+    this.#last = { load, count: 0 }
+    this.#places.push(this.#last)
     load.callers++
-    return places
+    return this.#last
   }
 
   /** The connection is gone; what it called may still run. May be told twice. */
