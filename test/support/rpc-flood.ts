@@ -50,7 +50,12 @@ export async function expectHonestServed({ frames, seed, quietMs }: FloodPlan): 
     await until('those that said nothing are cut off', async () => {
       return ((await ask<VictimState>(victim, { do: 'memory' })).drops['hello-timeout'] ?? 0) > 0
     })
-    const held = await ask<VictimState>(victim, { do: 'memory' })
+    let held = await ask<VictimState>(victim, { do: 'memory' })
+    await until('all who wait at the port are in', async () => {
+      const { connections } = held
+      held = await ask<VictimState>(victim, { do: 'memory' })
+      return held.connections <= connections
+    })
     await ask(attacker, { do: 'leave' })
     await until('only the honest caller is left, and nothing of the others runs', async () => {
       const { callers, connections, inFlight } = await ask<VictimState>(victim, { do: 'memory' })
