@@ -34,11 +34,24 @@ export function renderInterval(all: readonly DetectorFigures[]): string {
       figure(ours.falseDeathsAtHealthy / runs),
       percent(ours.falseDeathsAtHealthy, swim.falseDeathsAtHealthy),
       paper === undefined ? '-' : percent(paper.falseDeathsAtHealthy, PAPER['SWIM']?.falseDeathsAtHealthy ?? 0),
+      `${ours.buriedAtHealthy}`,
       `${ours.trueDeaths}`,
       percent(ours.packets, swim.packets),
     ]
   })
-  const head = ['', 'FP/run', 'paper', 'FP %', 'paper', 'FP-/run', 'FP- %', 'paper', 'true deaths', 'packets %']
+  const head = [
+    '',
+    'FP/run',
+    'paper',
+    'FP %',
+    'paper',
+    'FP-/run',
+    'FP- %',
+    'paper',
+    'nodes',
+    'true deaths',
+    'packets %',
+  ]
   return `\nInterval experiment, ${runs} runs each; % of SWIM\n${renderTable(head, rows)}`
 }
 
@@ -59,7 +72,7 @@ export function renderThreshold(all: readonly DetectorFigures[]): string {
 /** What the paper found, asked of our figures. */
 export function judge(all: readonly DetectorFigures[]): Verdict[] {
   const fp = (detector: Detector): number => totalsOf(all, detector).falseDeaths
-  const fpHealthy = (detector: Detector): number => totalsOf(all, detector).falseDeathsAtHealthy
+  const buried = (detector: Detector): number => totalsOf(all, detector).buriedAtHealthy
   const parts = ['LHA-Probe', 'LHA-Suspicion', 'Buddy'] as const
   const counts = (of: (detector: Detector) => number): string =>
     (['SWIM', ...parts, 'Lifeguard'] as const).map((detector) => `${detector} ${of(detector)}`).join(', ')
@@ -85,12 +98,17 @@ export function judge(all: readonly DetectorFigures[]): Verdict[] {
       detail: counts(fp),
     },
     {
-      relation: 'FP-: Lifeguard no more than any of its parts, and each part no more than SWIM',
-      holds: parts.every((part) => fpHealthy('Lifeguard') <= fpHealthy(part) && fpHealthy(part) <= fpHealthy('SWIM')),
-      detail: counts(fpHealthy),
+      relation: 'FP-: Lifeguard buries no more nodes than any part, and each part no more than SWIM, but for chance',
+      holds: parts.every((part) => !isMore(buried('Lifeguard'), buried(part)) && !isMore(buried(part), buried('SWIM'))),
+      detail: counts(buried),
     },
     ...(['firstMs', 'fullMs'] as const).map((which) => judgeMedians(all, which)),
   ]
+}
+
+/** Counts of rare events differ by chance: two standard deviations of their difference. */
+function isMore(count: number, other: number): boolean {
+  return count - other > 2 * Math.sqrt(count + other)
 }
 
 function judgeMedians(all: readonly DetectorFigures[], which: 'firstMs' | 'fullMs'): Verdict {
@@ -110,6 +128,7 @@ function totalsOf(all: readonly DetectorFigures[], detector: Detector): Interval
   return {
     falseDeaths: sum((run) => run.falseDeaths),
     falseDeathsAtHealthy: sum((run) => run.falseDeathsAtHealthy),
+    buriedAtHealthy: sum((run) => run.buriedAtHealthy),
     trueDeaths: sum((run) => run.trueDeaths),
     packets: sum((run) => run.packets),
     bytes: sum((run) => run.bytes),

@@ -25,8 +25,9 @@ interface Grid {
 }
 
 /** Of one process on an idle core. */
-const SECONDS_A_RUN = 12
+const SECONDS_A_RUN = 3
 const PAPER_DURATIONS_MS = [128, 512, 2_048, 8_192, 16_384, 32_768]
+const PAPER_INTERVALS_MS = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384]
 const PAPER_CONCURRENT = [1, 4, 8, 12, 16, 20, 24, 28, 32]
 
 const GRIDS: Readonly<Record<GridName, Grid>> = {
@@ -39,23 +40,23 @@ const GRIDS: Readonly<Record<GridName, Grid>> = {
     threshold: { durationsMs: [], repeats: 0 },
   },
   '24': {
-    concurrent: [8, 32],
+    concurrent: [16],
     durationsMs: [2_048, 8_192, 32_768],
-    intervalsMs: [1, 64, 1_024, 16_384],
+    intervalsMs: PAPER_INTERVALS_MS,
     repeats: 1,
-    threshold: { durationsMs: [32_768], repeats: 2 },
+    threshold: { durationsMs: [32_768], repeats: 4 },
   },
   '96': {
-    concurrent: [1, 8, 16, 32],
+    concurrent: [8, 32],
     durationsMs: PAPER_DURATIONS_MS,
-    intervalsMs: [1, 64, 1_024, 16_384],
+    intervalsMs: PAPER_INTERVALS_MS,
     repeats: 1,
     threshold: { durationsMs: [8_192, 16_384, 32_768], repeats: 2 },
   },
   full: {
     concurrent: PAPER_CONCURRENT,
     durationsMs: PAPER_DURATIONS_MS,
-    intervalsMs: [1, 4, 16, 64, 256, 1_024, 4_096, 16_384],
+    intervalsMs: PAPER_INTERVALS_MS,
     repeats: 10,
     threshold: { durationsMs: PAPER_DURATIONS_MS, repeats: 10 },
   },

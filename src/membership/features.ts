@@ -15,7 +15,16 @@ export interface SwimFeatures {
   readonly corrections: boolean
   /** Whom nobody answers doubts itself: it spreads no verdicts, and gives suspects their last word once it is heard. */
   readonly silence: boolean
+  /** Members that died lately are tried again more often than Serf does, and twice once they answer. */
+  readonly eagerHealing: boolean
+  /**
+   * Whether this loop takes its turn, and its deadlines count; default always. A model of memberlist needs it: its
+   * prober and its gossip are goroutines, and stand still in a send that blocks while its suspicions run out.
+   */
+  readonly mayRun?: (loop: Loop) => boolean
 }
+
+export type Loop = 'probe' | 'gossip'
 
 export const ALL_FEATURES: SwimFeatures = {
   buddy: true,
@@ -23,4 +32,5 @@ export const ALL_FEATURES: SwimFeatures = {
   tellByTcp: true,
   corrections: true,
   silence: true,
+  eagerHealing: true,
 }

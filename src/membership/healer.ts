@@ -18,6 +18,8 @@ export interface HealerParts {
   readonly roster: Roster
   readonly sync: Sync
   readonly random: Random
+  /** False: as Serf does, every 30 s, and no second exchange. */
+  readonly isEager: boolean
 }
 
 const INTERVAL_MS = 5_000
@@ -72,7 +74,8 @@ export class Healer {
 
   /** A member that was dead for us, or a suspect that only TCP reaches, has answered. */
   handleAnswer(name: string, now: number): void {
-    if (this.#again.length >= AGAIN_MAX || this.#again.some((each) => each.name === name)) return
+    if (!this.#parts.isEager || this.#again.length >= AGAIN_MAX) return
+    if (this.#again.some((each) => each.name === name)) return
     for (const ms of AGAIN_MS) this.#again.push({ name, at: now + ms })
     this.#again.sort((a, b) => a.at - b.at)
   }
@@ -99,13 +102,14 @@ export class Healer {
 
   /** As many attempts as there are dead members are made in an interval by all together, not by each. */
   #tryOne(now: number): void {
-    const { members, roster, sync, random } = this.#parts
+    const { members, roster, sync, random, isEager } = this.#parts
     const isDead = (entry: MemberEntry): boolean => entry.state === 'dead' && members.trusts(entry)
     const { deadCount } = roster
     if (deadCount === 0 || random() * Math.max(1, roster.liveCount) >= deadCount) return
     const [entry] = members.pick(1, isDead)
     if (entry === undefined) return
-    if (now - entry.stateAt > RECENT_MS && random() >= OLD_SHARE) return
+    const isOften = isEager && now - entry.stateAt <= RECENT_MS
+    if (!isOften && random() >= OLD_SHARE) return
     sync.heal(entry)
   }
 }

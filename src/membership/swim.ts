@@ -61,6 +61,7 @@ export class Swim {
   readonly #users: UserMessages
   readonly #contest: Contest
   readonly #allowance = new Allowance()
+  readonly #mayRun: NonNullable<SwimFeatures['mayRun']>
   readonly #drops: Partial<Record<DropReason, number>> = {}
   #reapAt: number
   /** When this node left; undefined while it has not, or is back. */
@@ -70,6 +71,7 @@ export class Swim {
     const { config, name, identity, incarnation, random, payload, features = ALL_FEATURES } = options
     this.#config = config
     this.#wallOffsetMs = options.wallOffsetMs
+    this.#mayRun = features.mayRun ?? (() => true)
     this.#self = new Self(name, identity, incarnation)
     this.#members = new Members(random, config.memberMax)
     this.#health = new LocalHealth(config.awarenessMax)
@@ -111,7 +113,8 @@ export class Swim {
     const firstTickAt = now + random() * config.pushPullIntervalMs
     this.#sync = new Sync({ ...owning, ...reports, ...judging, payload }, firstTickAt)
     this.#contest = new Contest({ ...owning, sync: this.#sync })
-    this.#healer = new Healer({ members: this.#members, roster: this.#roster, sync: this.#sync, random }, now)
+    const healing = { members: this.#members, roster: this.#roster, sync: this.#sync, random }
+    this.#healer = new Healer({ ...healing, isEager: features.eagerHealing }, now)
     const resurrected = (entry: MemberEntry): void => this.#sync.heal(entry)
     this.#pinger = new Pinger({ ...shared, prober: this.#prober, resurrected })
     const probing = { prober: this.#prober, pinger: this.#pinger, responder: this.#responder }
@@ -124,7 +127,7 @@ export class Swim {
   /** Enters this node into its own table; call once, before any other input. */
   start(now: number): void {
     this.#roster.start(now)
-    this.#gossip.handleTimeout(now)
+    this.#spread(now)
   }
 
   handlePacket(bytes: Uint8Array, from: HostPort, now: number): void {
@@ -132,7 +135,7 @@ export class Swim {
     for (const drop of drops) this.count(drop)
     this.#allowance.begin(bytes.length)
     for (const message of messages) this.#dispatch.handleMessage(message, from, now)
-    this.#gossip.handleTimeout(now)
+    this.#spread(now)
   }
 
   /** A whole message on an accepted stream. It is answered by exactly one `reply` effect, after a hook's verdict for some. */
@@ -141,7 +144,7 @@ export class Swim {
     const reply = (bytes: Uint8Array | undefined): void => this.#outbound.emit({ type: 'reply', stream, bytes })
     if (message.type === 'pushPull') this.#sync.handleRequest({ request: message, from, reply }, now)
     else reply(this.#dispatch.answerStream(message, now))
-    this.#gossip.handleTimeout(now)
+    this.#spread(now)
   }
 
   /** How an `exchange` effect ended. */
@@ -154,21 +157,21 @@ export class Swim {
     else if (result.message?.type === 'pushPull') this.#sync.handleReply(id, result.message, now)
     else if (result.message?.type === 'err') this.#sync.handleFailure(id, `peer says: ${result.message.error}`)
     else if (result.message !== undefined) this.#sync.handleFailure(id, `unexpected ${result.message.type} as reply`)
-    this.#gossip.handleTimeout(now)
+    this.#spread(now)
   }
 
   /** What the user's hook said; `refusal` is its reason, undefined a yes. Too late it is let pass. */
   handleVerdict(id: number, refusal: string | undefined, now: number): void {
     this.#allowance.beginStream()
     this.#verdicts.handleVerdict(id, refusal, now)
-    this.#gossip.handleTimeout(now)
+    this.#spread(now)
   }
 
   handleTimeout(now: number): void {
     this.#pinger.handleTimeout(now)
     this.#verdicts.handleTimeout(now)
     // Nobody tells one that has left what happens: from then on it judges nobody and spreads no more of what it knows.
-    if (!this.#hasLeft) this.#prober.handleTimeout(now)
+    if (!this.#hasLeft && this.#mayRun('probe')) this.#prober.handleTimeout(now)
     if (!this.#hasLeft) this.#sync.handleTimeout(now)
     if (!this.#hasLeft) this.#roster.handleTimeout(now)
     this.#responder.handleTimeout(now)
@@ -179,7 +182,7 @@ export class Swim {
       this.#reapAt = now + REAP_INTERVAL_MS
       this.#roster.reap(now)
     }
-    this.#gossip.handleTimeout(now)
+    this.#spread(now)
   }
 
   /**
@@ -228,13 +231,13 @@ export class Swim {
 
   updateMeta(meta: Uint8Array, now: number): void {
     this.#roster.updateMeta(meta, now)
-    this.#gossip.handleTimeout(now)
+    this.#spread(now)
   }
 
   /** Spreads a payload message of ours. */
   broadcast({ key, bytes }: Broadcast, now: number): void {
     this.#gossip.addUserMessage({ key, bytes, own: true }, now)
-    this.#gossip.handleTimeout(now)
+    this.#spread(now)
   }
 
   /**
@@ -244,7 +247,7 @@ export class Swim {
   leave(now: number, timeoutMs: number = Number.POSITIVE_INFINITY): void {
     if (this.#hasLeft) this.#outbound.emit({ type: 'left' })
     if (this.#users.leaves(timeoutMs, now)) this.#roster.leave(now)
-    this.#gossip.handleTimeout(now)
+    this.#spread(now)
   }
 
   /** Comes back after a leave, as what this node is now; without effect unless it left. Others hear of it by a join. */
@@ -254,7 +257,7 @@ export class Swim {
     this.#contest.reset()
     this.#roster.rejoin(now)
     this.#users.guest?.rejoin(now)
-    this.#gossip.handleTimeout(now)
+    this.#spread(now)
   }
 
   /** Whether another address claims this node's name. */
@@ -268,14 +271,15 @@ export class Swim {
 
   nextDeadline(): number {
     let next = this.#reapAt
-    if (!this.#hasLeft) next = Math.min(next, this.#prober.nextDeadline(), this.#sync.tickAt)
+    if (!this.#hasLeft) next = Math.min(next, this.#sync.tickAt)
+    if (!this.#hasLeft && this.#mayRun('probe')) next = Math.min(next, this.#prober.nextDeadline())
     if (!this.#self.leaving) next = Math.min(next, this.#healer.nextDeadline())
     next = Math.min(next, this.#users.guest?.nextDeadline() ?? next)
     next = Math.min(next, this.#pinger.nextDeadline() ?? next, this.#verdicts.nextDeadline() ?? next)
     next = Math.min(next, this.#responder.nextDeadline() ?? next)
     next = Math.min(next, this.#contest.nextDeadline() ?? next)
     if (!this.#hasLeft) next = Math.min(next, this.#roster.nextDeadline() ?? next)
-    return Math.min(next, this.#gossip.nextDeadline() ?? next)
+    return this.#mayRun('gossip') ? Math.min(next, this.#gossip.nextDeadline() ?? next) : next
   }
 
   /** Every member known, this node, the dead and those that left included, until they are reaped. */
@@ -307,6 +311,10 @@ export class Swim {
   /** Somebody answered what we sent: packets go both ways. */
   #handleAnswer(now: number): void {
     if (this.#silence.handleAnswer()) this.#roster.handleSilenceEnd(now)
+  }
+
+  #spread(now: number): void {
+    if (this.#mayRun('gossip')) this.#gossip.handleTimeout(now)
   }
 
   get #hasLeft(): boolean {

@@ -107,10 +107,10 @@ export function invalidArgument(message: string): RpcError {
   return new RpcError('INVALID_ARGUMENT', message, { executed: 'no' })
 }
 
-export function checkName(what: string, name: unknown): string {
+export function checkName(what: string, name: unknown, service?: string): string {
   const problem = nameProblem(name)
   if (problem === undefined) return name as string
-  throw invalidArgument(`the name of the ${what} ${problem}`)
+  throw invalidArgument(`the name of the ${what}${service === undefined ? '' : ` of '${service}'`} ${problem}`)
 }
 
 export function checkArgs(args: unknown): readonly unknown[] {

@@ -47,7 +47,7 @@ export function planCall(spec: CallSpec, now: number, defaultTimeoutMs: number):
   const options = checkOptions(spec.options)
   if (spec.of !== undefined) checkOptionNames(spec.of, options)
   const service = serviceName(spec.service)
-  const method = checkName(`method of '${service}'`, spec.method)
+  const method = checkName('method', spec.method, service)
   const described = methodOf(spec.service, method)
   const isStream = spec.stream === true
   const timeout = resolveTimeout(options.timeout ?? described?.timeout, defaultTimeoutMs, isStream)
@@ -87,7 +87,7 @@ export function planCall(spec: CallSpec, now: number, defaultTimeoutMs: number):
     request,
     selection: checkSelection(options, defaults),
     idempotent,
-    hedgeMs: checkHedge(options.hedge, idempotent, `${service}.${method}`),
+    hedgeMs: options.hedge === undefined ? undefined : checkHedge(options.hedge, idempotent, `${service}.${method}`),
   }
 }
 

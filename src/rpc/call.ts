@@ -40,6 +40,8 @@ export interface IncomingCall {
   readonly args: readonly unknown[]
   /** Monotonic ms of this process. */
   readonly deadlineAt: number
+  /** The last look at the clock before it is dispatched, if somebody has just looked. */
+  readonly lookedAt?: number | undefined
   readonly headers: Readonly<Record<string, string>>
   readonly caller: CallerIdentity
   /** Those of the connection. Without, only the limit of the service holds. */

@@ -168,7 +168,8 @@ export class Handlers implements Dispatcher {
     if (denial === undefined) {
       // The hook may have taken its time.
       const admission = entry.admission()
-      const refusal = admission === 'running' ? this.#expired(call) : this.#closedFor(entry, admission)
+      const refusal =
+        admission === 'running' ? this.#expired(call, this.#options.now()) : this.#closedFor(entry, admission)
       if (refusal === undefined) return this.#run(running)
       this.#refuse(running, refusal)
       return undefined
@@ -233,14 +234,14 @@ export class Handlers implements Dispatcher {
     if (isStream !== (call.output !== undefined) && (isStream || callable.saysStreams)) {
       return this.#refusal('NO_METHOD', kindProblem(call, isStream))
     }
-    const late = this.#expired(call)
+    const late = this.#expired(call, call.lookedAt ?? this.#options.now())
     if (late !== undefined) return late
     const full = fullness(entry.load, entry.maxInFlight, call.places)
     return full === undefined ? handler : this.#refusal('OVERLOADED', `${full} of '${call.service}'`)
   }
 
-  #expired({ service, method, deadlineAt }: IncomingCall): RpcError | undefined {
-    if (deadlineAt > this.#options.now()) return undefined
+  #expired({ service, method, deadlineAt }: IncomingCall, now: number): RpcError | undefined {
+    if (deadlineAt > now) return undefined
     return this.#refusal('DEADLINE_EXCEEDED', `got ${service}.${method} after its deadline`)
   }
 

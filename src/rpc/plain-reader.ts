@@ -6,6 +6,8 @@
 import { ByteCache } from '../byte-cache.js'
 import { Extension } from './extension-types.js'
 import { EXTENSION_BYTES, OBJECT_BYTES, SLOT_BYTES } from './payload-scan.js'
+import { isAscii, textOf, utf8Text } from './plain-text.js'
+import { type KnownRecord, type ReadRecord, RecordCodes, type RecordSource, readingCode } from './record-code.js'
 import { DEPTH_MAX } from './values.js'
 
 /** What `tryRead` gives when the payload is not for this reader. */
@@ -19,24 +21,32 @@ const OWN_TEXT_BYTES_MAX = 200
 /** Keys of objects recur, and making a text of them each time is dear; of those that MessagePack calls short. */
 const CACHED_KEY_BYTES_MAX = 31
 const KEY_SLOTS = 1_024
-/** Shorter texts are cheaper to make here than by a call into the system. */
-const TINY_TEXT_BYTES_MAX = 8
 const UNFILLED_BYTES = 1_024
+/** Arrays up to this length hold anything from the start: one that is taken for numbers first is dear to make general. */
+const GENERAL_ITEMS_MAX = 16
 
-const scratch = new DataView(new ArrayBuffer(8))
-const scratchBytes = new Uint8Array(scratch.buffer)
+/** Read once: the global is a getter. */
+const NodeBuffer = Buffer
 
-export class PlainReader {
+export class PlainReader implements RecordSource {
   readonly #decodedBytesMax: number
   readonly #keys = new ByteCache<string>(KEY_SLOTS, (bytes) => asBuffer(bytes).toString('latin1'))
+  readonly #codes: RecordCodes<ReadRecord>
   #bytes: Buffer = Buffer.alloc(0)
+  #viewed: Buffer = this.#bytes
+  #view: DataView = new DataView(this.#bytes.buffer)
   #end = 0
   #at = 0
   #decodedBytes = 0
+  #isUnread = false
 
-  /** `decodedBytesMax` bounds the memory that the decoded objects may take, by the estimate of `PayloadScan`. */
-  constructor(decodedBytesMax: number) {
+  /**
+   * `decodedBytesMax` bounds the memory that the decoded objects may take, by the estimate of `PayloadScan`. One of
+   * `learnEvery` records without code of its own is given some.
+   */
+  constructor(decodedBytesMax: number, learnEvery?: number) {
     this.#decodedBytesMax = decodedBytesMax
+    this.#codes = new RecordCodes(readingCode, learnEvery)
   }
 
   /** The value that the bytes from `start` up to `end` are, or `UNREAD`. Never throws. */
@@ -45,13 +55,44 @@ export class PlainReader {
     this.#end = end
     this.#at = start
     this.#decodedBytes = 0
+    this.#isUnread = false
     const value = this.#value(0)
-    return this.#at === this.#end ? value : UNREAD
+    return this.#at === this.#end && !this.#isUnread ? value : UNREAD
+  }
+
+  /** Nothing more is read then. */
+  #fail(): undefined {
+    this.#isUnread = true
+    this.#at = this.#end
+    return undefined
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes
+  }
+
+  tryPlace(count: number): number {
+    return count <= this.#end - this.#at ? this.#at : -1
+  }
+
+  goTo(at: number): void {
+    this.#at = at
+  }
+
+  value(depth: number): unknown {
+    return this.#value(depth)
+  }
+
+  otherRecord(known: KnownRecord<ReadRecord>, values: readonly unknown[], depth: number): unknown {
+    known.takeHitBack()
+    const record: Record<string, unknown> = {}
+    for (let i = 0; i < values.length; i++) record[known.keys[i] as string] = values[i]
+    return this.#stranger(record, known.keys.length - values.length, depth)
   }
 
   #value(depth: number): unknown {
     const at = this.#at
-    if (at >= this.#end) return UNREAD
+    if (at >= this.#end) return this.#fail()
     const type = this.#bytes[at] as number
     this.#at = at + 1
     if (type < 0x80) return type
@@ -103,31 +144,41 @@ export class PlainReader {
       case 0xdf:
         return this.#record(this.#size(4), depth)
       default:
-        return UNREAD
+        return this.#fail()
     }
   }
 
   #array(count: number, depth: number): unknown {
-    if (!this.#mayHold(count, depth)) return UNREAD
-    const items: unknown[] = new Array(count)
+    if (!this.#mayHold(count, depth)) return this.#fail()
+    const items = count > 0 && count <= GENERAL_ITEMS_MAX ? generalArray(count) : new Array<unknown>(count)
     for (let i = 0; i < count; i++) {
       const item = this.#value(depth + 1)
-      if (item === UNREAD) return UNREAD
+      if (this.#isUnread) return undefined
       items[i] = item
     }
     return items
   }
 
   #record(count: number, depth: number): unknown {
-    if (!this.#mayHold(2 * count, depth)) return UNREAD
-    const record: Record<string, unknown> = {}
+    if (!this.#mayHold(2 * count, depth)) return this.#fail()
+    if (count === 0) return {}
+    const key = this.#bytes[this.#at] as number
+    const known = this.#codes.find(count, key - 0xa0, this.#bytes[this.#at + 1] as number)
+    if (known === undefined) return this.#stranger({}, count, depth + 1)
+    known.noteHit()
+    return known.code(this, depth + 1)
+  }
+
+  /** A record without code of its own, of which `count` entries are to be read. */
+  #stranger(record: Record<string, unknown>, count: number, depth: number): unknown {
     for (let i = 0; i < count; i++) {
       const key = this.#key()
-      if (key === undefined || key === '__proto__') return UNREAD
-      const item = this.#value(depth + 1)
-      if (item === UNREAD) return UNREAD
+      if (key === undefined || key === '__proto__') return this.#fail()
+      const item = this.#value(depth)
+      if (this.#isUnread) return undefined
       record[key] = item
     }
+    this.#codes.noteStranger(record)
     return record
   }
 
@@ -159,20 +210,20 @@ export class PlainReader {
 
   #text(size: number): unknown {
     const at = this.#take(size)
-    if (at < 0) return UNREAD
-    if (size <= OWN_TEXT_BYTES_MAX) return ownText(this.#bytes, at, at + size, this.#end)
+    if (at < 0) return this.#fail()
+    if (size <= OWN_TEXT_BYTES_MAX) return textOf(this.#bytes, at, at + size, this.#end)
     // The reference drops a byte order mark; no writer of ours sends one.
     return this.#bytes[at] === 0xef ? this.#markedText(at, size) : this.#bytes.toString('utf8', at, at + size)
   }
 
   #markedText(at: number, size: number): unknown {
     const isMarked = this.#bytes[at + 1] === 0xbb && this.#bytes[at + 2] === 0xbf
-    return isMarked ? UNREAD : this.#bytes.toString('utf8', at, at + size)
+    return isMarked ? this.#fail() : this.#bytes.toString('utf8', at, at + size)
   }
 
   #binary(size: number): unknown {
     const at = this.#take(size)
-    if (at < 0 || !this.#weigh(OBJECT_BYTES)) return UNREAD
+    if (at < 0 || !this.#weigh(OBJECT_BYTES)) return this.#fail()
     if (size >= UNFILLED_BYTES) return this.#longBinary(at, size)
     const copy = new Uint8Array(size)
     for (let i = 0; i < size; i++) copy[i] = this.#bytes[at + i] as number
@@ -187,50 +238,59 @@ export class PlainReader {
   }
 
   #number(type: number): unknown {
-    const size = numberSize(type)
-    const at = this.#take(size)
-    if (at < 0) return UNREAD
-    for (let i = 0; i < size; i++) scratchBytes[i] = this.#bytes[at + i] as number
+    const at = this.#take(numberSize(type))
+    if (at < 0) return this.#fail()
+    const view = this.#viewOfBytes()
     switch (type) {
       case 0xca:
-        return scratch.getFloat32(0)
+        return view.getFloat32(at)
       case 0xcb:
-        return scratch.getFloat64(0)
+        return view.getFloat64(at)
       case 0xcc:
-        return scratch.getUint8(0)
+        return view.getUint8(at)
       case 0xcd:
-        return scratch.getUint16(0)
+        return view.getUint16(at)
       case 0xce:
-        return scratch.getUint32(0)
+        return view.getUint32(at)
       case 0xcf:
-        return scratch.getUint32(0) * 0x1_0000_0000 + scratch.getUint32(4)
+        return view.getUint32(at) * 0x1_0000_0000 + view.getUint32(at + 4)
       case 0xd0:
-        return scratch.getInt8(0)
+        return view.getInt8(at)
       case 0xd1:
-        return scratch.getInt16(0)
+        return view.getInt16(at)
       case 0xd2:
-        return scratch.getInt32(0)
+        return view.getInt32(at)
       default:
-        return scratch.getInt32(0) * 0x1_0000_0000 + scratch.getUint32(4)
+        return view.getInt32(at) * 0x1_0000_0000 + view.getUint32(at + 4)
     }
   }
 
   /** MessagePack's timestamp in 4 or 8 bytes. */
   #timestamp(size: 4 | 8): unknown {
     const at = this.#take(1 + size)
-    if (at < 0 || this.#bytes[at] !== 0x100 + Extension.timestamp || !this.#weigh(EXTENSION_BYTES)) return UNREAD
-    for (let i = 0; i < size; i++) scratchBytes[i] = this.#bytes[at + 1 + i] as number
-    if (size === 4) return new Date(scratch.getUint32(0) * 1_000)
-    const first = scratch.getUint32(0)
-    const seconds = (first & 3) * 0x1_0000_0000 + scratch.getUint32(4)
+    if (at < 0 || this.#bytes[at] !== 0x100 + Extension.timestamp || !this.#weigh(EXTENSION_BYTES)) return this.#fail()
+    const view = this.#viewOfBytes()
+    const first = view.getUint32(at + 1)
+    if (size === 4) return new Date(first * 1_000)
+    const seconds = (first & 3) * 0x1_0000_0000 + view.getUint32(at + 5)
     return new Date(seconds * 1_000 + (first >>> 2) / 1_000_000)
+  }
+
+  /** Made seldom: most payloads lie in the memory that all sockets read into. */
+  #viewOfBytes(): DataView {
+    const bytes = this.#bytes
+    if (this.#viewed !== bytes) {
+      this.#viewed = bytes
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    }
+    return this.#view
   }
 
   /** The only constant that is common; the others are the reference's. */
   #undefined(): unknown {
     const at = this.#take(2)
-    if (at < 0 || this.#bytes[at] !== Extension.constant || this.#bytes[at + 1] !== 0) return UNREAD
-    return this.#weigh(EXTENSION_BYTES) ? undefined : UNREAD
+    if (at < 0 || this.#bytes[at] !== Extension.constant || this.#bytes[at + 1] !== 0) return this.#fail()
+    return this.#weigh(EXTENSION_BYTES) ? undefined : this.#fail()
   }
 
   /** A length field; NaN, which fits nowhere, when it is cut off. */
@@ -256,49 +316,20 @@ export class PlainReader {
   }
 }
 
+/** An engine that has seen a fraction here makes arrays of fractions, and a new array of each that gets something else. */
+function generalArray(count: number): unknown[] {
+  const items = new Array<unknown>(count)
+  items[0] = null
+  return items
+}
+
 /** What sockets give is one already. */
 function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  return NodeBuffer.isBuffer(bytes) ? bytes : NodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 function numberSize(type: number): number {
   if (type === 0xca) return 4
   if (type === 0xcb) return 8
   return 1 << (type >= 0xd0 ? type - 0xd0 : type - 0xcc)
-}
-
-function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
-  let all = 0
-  for (let i = start; i < end; i++) all |= bytes[i] as number
-  return all < 0x80
-}
-
-function ownText(bytes: Buffer, start: number, end: number, limit: number): string {
-  if (!isAscii(bytes, start, end)) return utf8Text(bytes, start, end, limit)
-  if (end - start > TINY_TEXT_BYTES_MAX) return bytes.toString('latin1', start, end)
-  let text = ''
-  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i] as number)
-  return text
-}
-
-/** As lenient as the reference: a lone surrogate is a code point like any other. Reads nothing from `limit` on. */
-function utf8Text(bytes: Uint8Array, start: number, end: number, limit: number): string {
-  const units: number[] = []
-  const tail = (at: number): number => (at < limit ? (bytes[at] as number) & 0x3f : 0)
-  let at = start
-  while (at < end) {
-    const first = bytes[at++] as number
-    if (first < 0xc0 || first >= 0xf8) units.push(first)
-    else if (first < 0xe0) units.push(((first & 0x1f) << 6) | tail(at++))
-    else if (first < 0xf0) {
-      units.push(((first & 0x0f) << 12) | (tail(at) << 6) | tail(at + 1))
-      at += 2
-    } else {
-      const point = ((first & 7) << 18) | (tail(at) << 12) | (tail(at + 1) << 6) | tail(at + 2)
-      at += 3
-      if (point < 0x1_0000) units.push(point)
-      else units.push(0xd800 | (((point - 0x1_0000) >>> 10) & 0x3ff), 0xdc00 | (point & 0x3ff))
-    }
-  }
-  return String.fromCharCode(...units)
 }

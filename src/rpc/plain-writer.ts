@@ -4,6 +4,7 @@
  * refused by its path: `tryWrite` says only that it could not. Writes the same bytes as the reference.
  */
 import { Constant, Extension } from './extension-types.js'
+import { RecordCodes, type RecordTarget, type WriteRecord, writingCode } from './record-code.js'
 import { DEPTH_MAX, PLAIN_TEXT_LENGTH_MAX } from './values.js'
 
 const BYTES_MIN = 4_096
@@ -18,19 +19,20 @@ const BYTE_ORDER_MARK = 0xfeff
 /** Beyond it a timestamp's seconds need 64 bits; before 1970 as well. */
 const TIMESTAMP64_SECONDS = 0x4_0000_0000
 
-const scratch = new DataView(new ArrayBuffer(8))
-const scratchBytes = new Uint8Array(scratch.buffer)
-
-export class PlainWriter {
+export class PlainWriter implements RecordTarget {
   readonly #bytesMax: number
+  readonly #codes: RecordCodes<WriteRecord>
   #bytes: Buffer = Buffer.allocUnsafeSlow(BYTES_MIN)
+  #view: DataView = new DataView(this.#bytes.buffer)
   #length = 0
   #isBusy = false
   /** Of the first bytes, by their number: to make one takes as long as to write a short message. */
   readonly #views: Uint8Array[] = []
 
-  constructor(bytesMax: number) {
+  /** One of `learnEvery` records without code of its own is given some. */
+  constructor(bytesMax: number, learnEvery?: number) {
     this.#bytesMax = bytesMax
+    this.#codes = new RecordCodes(writingCode, learnEvery)
   }
 
   /** The bytes, valid until the next call, or `undefined` when this value is not for this writer. Never throws. */
@@ -64,12 +66,28 @@ export class PlainWriter {
     if (!this.#isBusy && buffer.byteLength > this.#bytes.length) this.#replace(Buffer.from(buffer))
   }
 
+  get bytes(): Uint8Array {
+    return this.#bytes
+  }
+
+  place(count: number): number {
+    this.#reserve(count)
+    const at = this.#length
+    this.#length = at + count
+    return at
+  }
+
+  value(value: unknown, depth: number): boolean {
+    return this.#value(value, depth)
+  }
+
   #renew(): void {
     this.#replace(Buffer.allocUnsafeSlow(BYTES_MIN))
   }
 
   #replace(bytes: Buffer): void {
     this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer)
     this.#views.length = 0
   }
 
@@ -121,11 +139,25 @@ export class PlainWriter {
   #record(record: object, depth: number): boolean {
     const keys = Object.keys(record)
     if (!this.#head(keys.length, 0x80, 0xde)) return false
+    const write = this.#codeFor(keys)
+    if (write !== undefined) return write(this, record, depth + 1)
+    this.#codes.noteStranger(record)
     for (const key of keys) {
       if (key === '__proto__' || !this.#text(key)) return false
       if (!this.#value((record as Record<string, unknown>)[key], depth + 1)) return false
     }
     return true
+  }
+
+  #codeFor(keys: readonly string[]): WriteRecord | undefined {
+    const { length } = keys
+    const first = keys[0]
+    if (first === undefined || first === '') return undefined
+    const known = this.#codes.find(length, first.length, first.charCodeAt(0))
+    if (known === undefined) return undefined
+    for (let i = 0; i < length; i++) if (known.keys[i] !== keys[i]) return undefined
+    known.noteHit()
+    return known.code
   }
 
   /** Of a container; false when so many values cannot fit. */
@@ -211,9 +243,9 @@ export class PlainWriter {
   }
 
   #double(value: number): void {
-    scratch.setFloat64(0, value)
     this.#put(0xcb)
-    this.#put8Scratch()
+    this.#view.setFloat64(this.#length, value)
+    this.#length += 8
   }
 
   #natural(value: number): void {
@@ -283,20 +315,8 @@ export class PlainWriter {
   }
 
   #put4(value: number): void {
-    const bytes = this.#bytes
-    const at = this.#length
-    bytes[at] = value >>> 24
-    bytes[at + 1] = value >>> 16
-    bytes[at + 2] = value >>> 8
-    bytes[at + 3] = value
-    this.#length = at + 4
-  }
-
-  #put8Scratch(): void {
-    const bytes = this.#bytes
-    const at = this.#length
-    for (let i = 0; i < 8; i++) bytes[at + i] = scratchBytes[i] as number
-    this.#length = at + 8
+    this.#view.setUint32(this.#length, value)
+    this.#length += 4
   }
 
   #reserve(count: number): void {

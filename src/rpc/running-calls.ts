@@ -42,7 +42,7 @@ export class RunningCalls {
   }
 
   has(id: number): boolean {
-    return this.#calls.has(id)
+    return this.#calls.size > 0 && this.#calls.has(id)
   }
 
   add(call: RunningCall): void {
@@ -52,7 +52,7 @@ export class RunningCalls {
 
   /** It has settled. */
   remove(call: RunningCall): void {
-    if (this.#calls.get(call.id) === call) this.#calls.delete(call.id)
+    if (this.#calls.size > 0 && this.#calls.get(call.id) === call) this.#calls.delete(call.id)
     call.orphan?.release()
   }
 

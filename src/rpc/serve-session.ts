@@ -339,6 +339,7 @@ export class ServeSession implements FrameSink {
       method: name.method,
       args: streams?.args ?? args,
       deadlineAt,
+      lookedAt: this.#share.lookedAt,
       headers: head.headers,
       caller: this.#caller,
       places: this.#places,
@@ -350,8 +351,7 @@ export class ServeSession implements FrameSink {
     } catch {
       // A bug of the dispatcher, which promises not to throw: no reason to lose the other calls of the process.
       counters.add('dispatcher-threw')
-      const error = new RpcError('REMOTE', 'the callee failed to run the call', { executed: 'maybe' })
-      settle({ ok: false, error })
+      settle({ ok: false, error: new RpcError('REMOTE', 'the callee failed to run the call', { executed: 'maybe' }) })
     }
     if (!settled) this.#running.add(call)
   }

@@ -40,6 +40,7 @@ export class TurnShares {
   /** The piece of work under way, if any. */
   #isAtWork = false
   #beganAt = 0
+  #lookedAt = 0
   #overAt = 0
   #turnEndsAt = 0
   #isDue = false
@@ -50,11 +51,15 @@ export class TurnShares {
 
   /** Of one more connection; needs no end. */
   open(): TurnShare {
+    const shares = this
     const share: Share = {
       works: [],
       savedMs: -OWED_MS,
       savedAt: this.#clock.monotonicMs(),
       isOver: () => this.#isOver(share),
+      get lookedAt() {
+        return shares.#lookedAt
+      },
       later: (work) => this.#add(share, work),
     }
     return share
@@ -82,6 +87,7 @@ export class TurnShares {
     this.#isAtWork = true
     this.#share = share
     this.#beganAt = now
+    this.#lookedAt = now
     this.#overAt = now + Math.max(SHARE_MS_MIN, ms)
   }
 
@@ -105,6 +111,7 @@ export class TurnShares {
 
   #isOver(share: Share): boolean {
     const now = this.#clock.monotonicMs()
+    this.#lookedAt = now
     if (this.#isAtWork) return now >= this.#overAt
     // Woken by something else: until the end of this turn it is a piece like any other.
     this.begin(now, share)

@@ -43,6 +43,18 @@ const values = (leaf: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
 const plain = values(plainLeaf)
 const any = values(fc.oneof({ weight: 4, arbitrary: plainLeaf }, { weight: 1, arbitrary: rareLeaf }))
 
+/** Records that are often of the same keys, or begin with them. */
+const alike = fc.letrec<{ value: unknown }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 4, depthSize: 'medium' },
+    fc.oneof(fc.constantFrom(null, 7, -1, 3.5, 'text', 'é'), fc.uint8Array({ maxLength: 4 })),
+    fc.array(tie('value'), { maxLength: 4 }),
+    fc
+      .uniqueArray(fc.constantFrom('id', 'name', 'n', 'tags', 'is', 'nick', 'a b', 'constructor'), { maxLength: 4 })
+      .chain((keys) => fc.record(Object.fromEntries(keys.map((each) => [each, tie('value')])))),
+  ),
+})).value
+
 /** What a codec makes of something: the result, or the refusal. */
 function outcome(use: () => unknown): unknown {
   try {
@@ -115,7 +127,69 @@ describe('the codec on the hot path', () => {
     expect(tally.read).toBeGreaterThan(5_000)
     expect(tally.refused).toBeGreaterThan(5_000)
   })
+
+  it(`reads and writes records with code as without: 100,000 damaged payloads (SEED=${seed})`, () => {
+    const random = seededRandom(seed)
+    const samples = fc
+      .sample(alike, { numRuns: 400, seed })
+      .map((value) => Buffer.from(reference.encode(value, 'args')))
+    const general = { reader: new PlainReader(1_000, Infinity), writer: new PlainWriter(1_000, Infinity) }
+    const calls = { begun: 0, others: 0, written: 0 }
+    let quick = { reader: new PlainReader(1_000), writer: new PlainWriter(1_000) }
+    for (let i = 0; i < 100_000; i++) {
+      const sample = samples[randomInt(random, samples.length)] ?? new Uint8Array(0)
+      const bytes = i % 4 === 0 ? sample : damaged(sample, random)
+      if (i % 500 === 0) quick = { reader: new CountingReader(calls), writer: new CountingWriter(calls) }
+      const theirs = general.reader.tryRead(bytes)
+      const ours = quick.reader.tryRead(bytes)
+      if (theirs === UNREAD || ours === UNREAD) expect(ours).toBe(theirs)
+      else expect(outcome(() => quick.writer.tryWrite(ours))).toEqual(outcome(() => general.writer.tryWrite(theirs)))
+    }
+    expect(calls.written).toBeGreaterThan(1_000)
+    expect(calls.begun).toBeGreaterThan(1_000)
+    expect(calls.others).toBeGreaterThan(100)
+  })
 })
+
+interface CodeCalls {
+  begun: number
+  others: number
+  written: number
+}
+
+/** Counts what is read by code made for it, and where that breaks off. */
+class CountingReader extends PlainReader {
+  readonly #calls: CodeCalls
+
+  constructor(calls: CodeCalls) {
+    super(1_000, 1)
+    this.#calls = calls
+  }
+
+  override tryPlace(count: number): number {
+    this.#calls.begun++
+    return super.tryPlace(count)
+  }
+
+  override otherRecord(...args: Parameters<PlainReader['otherRecord']>): unknown {
+    this.#calls.others++
+    return super.otherRecord(...args)
+  }
+}
+
+class CountingWriter extends PlainWriter {
+  readonly #calls: CodeCalls
+
+  constructor(calls: CodeCalls) {
+    super(1_000, 1)
+    this.#calls = calls
+  }
+
+  override place(count: number): number {
+    this.#calls.written++
+    return super.place(count)
+  }
+}
 
 /** What comes before and after is of no concern: here it is the rest of any code point. */
 function amid(bytes: Uint8Array): Uint8Array {

@@ -10,7 +10,7 @@ import { unreachable } from '../../src/errors.js'
 import type { SwimConfig } from '../../src/membership/config.js'
 import type { Effect, MemberEvent, Notice } from '../../src/membership/effects.js'
 import type { Envelope } from '../../src/membership/envelope.js'
-import type { SwimFeatures } from '../../src/membership/features.js'
+import { ALL_FEATURES, type Loop, type SwimFeatures } from '../../src/membership/features.js'
 import { TAG_BOOT_ID, TAG_RPC_ADDRESS } from '../../src/membership/member.js'
 import { Swim } from '../../src/membership/swim.js'
 import type { ExchangeResult } from '../../src/membership/swim-contract.js'
@@ -29,7 +29,7 @@ import type { EventQueue } from '../../src/testing/event-queue.js'
 import type { MemberSeen, NodeStats, Observer } from './observation.js'
 import { SeedWatch } from './seed-watch.js'
 import { ViewWatch } from './view-watch.js'
-import type { Endpoint, VirtualNetwork } from './virtual-network.js'
+import type { Block, Endpoint, VirtualNetwork } from './virtual-network.js'
 
 export interface SimNodeParts {
   readonly name: string
@@ -61,6 +61,9 @@ const STALL_MS = 5
 /** As in the node: a leave that takes longer is given up. */
 const LEAVE_TIMEOUT_MS = 2_000
 const TICK_MS = 1_000
+const LOOPS: readonly Loop[] = ['probe', 'gossip']
+/** While it is blocked: its loops may have to stand still at a time that the machine does not name. */
+const BLOCKED_LOOK_MS = 10
 const RECHECK_JITTER = 0.2
 /** What a raised receive buffer holds; a longer stall loses the rest. */
 const RECEIVE_BUFFER_PACKETS = 2_048
@@ -88,6 +91,10 @@ export class SimNode implements Endpoint {
   #boot: string
   #tags: Readonly<Record<string, string>> = {}
   #raisedAt = Number.NEGATIVE_INFINITY
+  /** Loops that take no turn. */
+  readonly #standing = new Set<Loop>()
+  /** Those that have met a send since it was blocked; undefined while it is not. */
+  #stuck: Set<Loop> | undefined
   readonly #streams = new Map<number, (bytes: Uint8Array | undefined) => void>()
   #streamId = 0
   #wakeAt = Number.POSITIVE_INFINITY
@@ -97,6 +104,7 @@ export class SimNode implements Endpoint {
   #inbox: (() => void)[] | undefined
   #stall: Stall | undefined
   #overflowed = 0
+  #sent = 0
   /** Time that its monotonic clock stood still. */
   #lostMs = 0
   /** Everything that comes in comes so much later. */
@@ -124,7 +132,7 @@ export class SimNode implements Endpoint {
         random,
         payload: this.#registry,
         wallOffsetMs: parts.wallOffsetMs(),
-        features: parts.features,
+        features: { ...(parts.features ?? ALL_FEATURES), mayRun: (loop) => !this.#standing.has(loop) },
       },
       this.#now(),
     )
@@ -178,6 +186,27 @@ export class SimNode implements Endpoint {
     this.#inbox = []
     this.#stall = stall
     this.#parts.clock.after(stall.ms, () => this.#resume(stall))
+  }
+
+  /**
+   * Nothing that it sends leaves and nothing that arrives is read until the returned function is called, while its
+   * suspicions run out: Lifeguard's anomaly. As memberlist's goroutines do, prober and gossip stand still in their first
+   * send. Let go, the prober finds its time run out, the gossip goes on, and what came in is read.
+   */
+  block(how?: Block): () => void {
+    const { network, address } = this.#parts
+    const release = network.block(formatHostPort(address), how)
+    this.#stuck = new Set()
+    this.#stand(LOOPS)
+    return () => {
+      this.#stuck = undefined
+      this.#stand(['gossip'])
+      this.#sends()
+      this.#sends() // it asks the helpers, and gives up
+      release()
+      this.#stand([])
+      this.#sends()
+    }
   }
 
   /** From now on everything reaches it so much later. */
@@ -419,6 +448,7 @@ export class SimNode implements Endpoint {
   }
 
   #send(to: HostPort, plain: Uint8Array): void {
+    this.#sent++
     const { network, address, envelope, observe, clock, name, life } = this.#parts
     const bytes = envelope.sealPacket(plain)
     observe({ type: 'packet', at: clock.now, node: name, life, bytes: bytes.length })
@@ -490,8 +520,30 @@ export class SimNode implements Endpoint {
     return encodeTags({ ...this.#tags, [TAG_BOOT_ID]: this.#boot, [TAG_RPC_ADDRESS]: this.#rpcAddress })
   }
 
+  /** A blocked node's turn. */
+  #runBlocked(stuck: Set<Loop>): void {
+    this.#sends()
+    for (const loop of LOOPS) {
+      this.#stand(LOOPS.filter((other) => other !== loop || stuck.has(loop)))
+      if (this.#sends()) stuck.add(loop)
+    }
+    this.#stand(LOOPS)
+  }
+
+  #stand(loops: readonly Loop[]): void {
+    this.#standing.clear()
+    for (const loop of loops) this.#standing.add(loop)
+  }
+
+  /** Calls the machine; true if that made it send something. */
+  #sends(): boolean {
+    const sentBefore = this.#sent
+    if (!this.#ended) this.#feed((swim, now) => swim.handleTimeout(now))
+    return this.#sent > sentBefore
+  }
+
   #arm(): void {
-    const dueAt = this.#swim.nextDeadline()
+    const dueAt = this.#stuck === undefined ? this.#swim.nextDeadline() : this.#now() + BLOCKED_LOOK_MS
     if (dueAt >= this.#wakeAt) return // that one looks again
     this.#wakeAt = dueAt
     this.#parts.clock.at(dueAt + this.#lostMs, () => this.#onWake(dueAt))
@@ -502,7 +554,8 @@ export class SimNode implements Endpoint {
     this.#wakeAt = Number.POSITIVE_INFINITY
     if (this.#inbox !== undefined) return // the end of the stall judges
     const now = Math.max(this.#now(), wakeAt) // not a rounding error before it
-    if (this.#swim.nextDeadline() > now) this.#arm()
+    if (this.#stuck !== undefined) this.#runBlocked(this.#stuck)
+    else if (this.#swim.nextDeadline() > now) this.#arm()
     else this.#feed((swim) => swim.handleTimeout(now))
   }
 

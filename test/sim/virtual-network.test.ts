@@ -38,6 +38,25 @@ it('what a blocked address sends and what arrives there waits for the end of the
   expect(heard).toEqual(['a 2 at 100', 'a 3 at 100', 'b 1 at 101'])
 })
 
+it('what piled up is read one by one, what comes meanwhile after it, and the rest after the next block; a full buffer loses', () => {
+  const { clock, network, heard } = pair()
+  const how = { readMs: 4, bufferPackets: 3 }
+  const release = network.block('10.0.0.1:7946', how)
+  for (const byte of [1, 2, 3, 9]) network.send(b, a, Uint8Array.of(byte))
+  clock.runUntil(100)
+  release()
+  network.send(b, a, Uint8Array.of(4))
+  clock.runUntil(105)
+  const releaseAgain = network.block('10.0.0.1:7946', how)
+  clock.runUntil(200)
+  expect(heard).toEqual(['a 1 at 100', 'a 2 at 104'])
+  releaseAgain()
+  clock.runUntil(300)
+  network.send(b, a, Uint8Array.of(5))
+  clock.runUntil(400)
+  expect(heard.slice(2)).toEqual(['a 3 at 200', 'a 4 at 204', 'a 5 at 301'])
+})
+
 it('a stream to a blocked address is accepted by its system and answered only after the block', () => {
   const { clock, network } = pair()
   const ended: string[] = []
@@ -58,19 +77,30 @@ it('a stream to a blocked address is accepted by its system and answered only af
   expect(ended).toEqual(['no reply within 1000 ms at 1002', 'ok at 2501'])
 })
 
-it('the timers of a blocked node run on: it suspects those whom it cannot hear, and is dead for the others', () => {
+it('a blocked node stands still in its first send, while its suspicions run out', () => {
   const cluster = new Cluster({ nodes: 8, seed: 1, tuning: { suspicionMaxTimeoutMult: 1, awarenessMax: 1 } })
   cluster.startAll(500)
   cluster.run(10_000)
-  const deaths: string[] = []
+  const blocked = cluster.nameOf(3)
+  const seenThere: string[] = []
+  let buriedBy = 0
   cluster.watch((seen) => {
-    if (seen.type === 'member' && seen.event === 'dead') deaths.push(`${seen.observer} of ${seen.member}`)
+    if (seen.type !== 'member') return
+    if (seen.observer === blocked) seenThere.push(seen.event)
+    else if (seen.member === blocked && seen.event === 'dead') buriedBy++
   })
-  const release = cluster.network.block(cluster.addressOf(3))
+  const release = cluster.node(3).block()
   cluster.run(20_000)
-  expect(deaths.filter((death) => death.endsWith(`of ${cluster.nameOf(3)}`))).toHaveLength(7)
-  expect(deaths.filter((death) => death.startsWith(cluster.nameOf(3))).length).toBeGreaterThan(0)
+  expect(buriedBy).toBe(7)
+  expect(seenThere).toEqual([])
   release()
+  expect(seenThere[0]).toBe('suspect') // whom it had pinged, or was about to
+  cluster.run(1)
+  const suspects = seenThere.filter((event) => event === 'suspect').length
+  const releaseAgain = cluster.node(3).block()
+  cluster.run(20_000)
+  expect(seenThere.filter((event) => event === 'dead')).toHaveLength(suspects)
+  releaseAgain()
   const agree = (): boolean => cluster.running().every((index) => cluster.node(index).liveCount === 8)
   expect(cluster.runUntil(agree, 30_000)).toBeDefined()
 })

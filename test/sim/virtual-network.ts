@@ -35,6 +35,13 @@ export interface StreamRequest {
   readonly done: (result: ExchangeResult) => void
 }
 
+export interface Block {
+  /** How long it takes to read each of what piled up. */
+  readonly readMs?: number
+  /** What its receive buffer holds. */
+  readonly bufferPackets?: number
+}
+
 export interface NetworkCounts {
   packets: number
   bytes: number
@@ -89,8 +96,10 @@ export class VirtualNetwork {
   /** Hosts that are gone with their process: nobody refuses a connection there. */
   readonly #silent = new Set<string>()
   readonly #cuts = new Set<Cut>()
-  /** What waits at blocked addresses, in order. */
-  readonly #held = new Map<string, (() => void)[]>()
+  readonly #blocked = new Set<string>()
+  /** What waits to be sent, and to be read, at blocked addresses; what is to be read at those that have not caught up. */
+  readonly #unsent = new Map<string, (() => void)[]>()
+  readonly #unread = new Map<string, { readonly waiting: (() => void)[]; readonly max: number }>()
   /** The text of each address, made once: every packet names two. */
   readonly #texts = new Map<string, Map<number, string>>()
   /** The order of packets is watched at one address only: it takes a look-up for each. */
@@ -121,20 +130,41 @@ export class VirtualNetwork {
   }
 
   /**
-   * Whatever is sent at this address, or arrives at it, waits until the returned function is called, and then passes in
-   * order. The process behind it runs on: Lifeguard's anomaly.
+   * Whatever is sent at this address, or arrives at it, waits until the returned function is called. Then the first goes
+   * out at once, and the second is read in order, each item taking `readMs`, as is what comes in behind it until nothing
+   * waits. Datagrams that find `bufferPackets` waiting are lost. The process behind it runs on: Lifeguard's anomaly.
    */
-  block(address: string): () => void {
-    if (!this.#held.has(address)) this.#held.set(address, [])
+  block(address: string, { readMs = 0, bufferPackets = Number.POSITIVE_INFINITY }: Block = {}): () => void {
+    this.#blocked.add(address)
+    const unread = this.#unread.get(address)?.waiting ?? []
+    this.#unread.set(address, { waiting: unread, max: bufferPackets })
+    const unsent: (() => void)[] = []
+    this.#unsent.set(address, unsent)
     return () => {
-      const held = this.#held.get(address) ?? []
-      this.#held.delete(address)
-      for (const pass of held) pass()
+      this.#blocked.delete(address)
+      this.#unsent.delete(address)
+      for (const pass of unsent) pass()
+      this.#read(address, unread, readMs)
+    }
+  }
+
+  #read(address: string, unread: (() => void)[], readMs: number): void {
+    while (!this.#blocked.has(address)) {
+      const next = unread.shift()
+      if (next === undefined) {
+        this.#unread.delete(address)
+        return
+      }
+      next()
+      if (readMs > 0) {
+        this.#parts.clock.after(readMs, () => this.#read(address, unread, readMs))
+        return
+      }
     }
   }
 
   send(from: HostPort, to: HostPort, bytes: Uint8Array): void {
-    this.#pass(this.#textOf(from), () => this.#send(from, to, bytes))
+    this.#emit(this.#textOf(from), () => this.#send(from, to, bytes))
   }
 
   #send(from: HostPort, to: HostPort, bytes: Uint8Array): void {
@@ -157,7 +187,7 @@ export class VirtualNetwork {
 
   /** Connect, request, reply. `done` is called once, at the latest when both time limits have passed. */
   exchange(request: StreamRequest): void {
-    this.#pass(formatHostPort(request.from), () => this.#exchange(request))
+    this.#emit(formatHostPort(request.from), () => this.#exchange(request))
   }
 
   #exchange(request: StreamRequest): void {
@@ -169,7 +199,7 @@ export class VirtualNetwork {
       if (ended) return
       ended = true
       if (!result.ok) this.counts.streamFailures++
-      this.#pass(formatHostPort(request.from), () => request.done(result))
+      this.#take(formatHostPort(request.from), () => request.done(result))
     }
     const connectMs = Math.min(CONNECT_TIMEOUT_MS, request.timeoutMs)
     const connectBy = clock.now + connectMs
@@ -200,10 +230,10 @@ export class VirtualNetwork {
         else if (request.expectReply) finish({ ok: false, error: 'closed without a reply' })
         else finish({ ok: true, message: undefined })
       })
-    const answered = (reply: Uint8Array | undefined): void => this.#pass(target, () => answer(reply))
+    const answered = (reply: Uint8Array | undefined): void => this.#emit(target, () => answer(reply))
     this.#oneWay(source, target, limits, () => {
       if (this.#endpoints.get(target) !== endpoint) finish({ ok: false, error: 'connection reset' })
-      else this.#pass(target, () => endpoint.accept(request.bytes, request.from, answered))
+      else this.#take(target, () => endpoint.accept(request.bytes, request.from, answered))
     })
   }
 
@@ -214,7 +244,8 @@ export class VirtualNetwork {
     clock.at(at, () => {
       const endpoint = this.#endpoints.get(target)
       if (endpoint === undefined) this.counts.undelivered++
-      else this.#pass(target, () => endpoint.receive(bytes, from))
+      else if (this.#isFull(target)) this.counts.lost++
+      else this.#take(target, () => endpoint.receive(bytes, from))
     })
   }
 
@@ -248,10 +279,22 @@ export class VirtualNetwork {
   }
 
   /** At once, or when the address is no longer blocked. */
-  #pass(address: string, run: () => void): void {
-    const held = this.#held.size === 0 ? undefined : this.#held.get(address)
-    if (held === undefined) run()
-    else held.push(run)
+  #emit(address: string, run: () => void): void {
+    const queue = this.#unsent.size === 0 ? undefined : this.#unsent.get(address)
+    if (queue === undefined) run()
+    else queue.push(run)
+  }
+
+  /** At once, or when all that came before it has been read. */
+  #take(address: string, run: () => void): void {
+    const queue = this.#unread.size === 0 ? undefined : this.#unread.get(address)
+    if (queue === undefined) run()
+    else queue.waiting.push(run)
+  }
+
+  #isFull(address: string): boolean {
+    const queue = this.#unread.size === 0 ? undefined : this.#unread.get(address)
+    return queue !== undefined && queue.waiting.length >= queue.max
   }
 
   #textOf(address: HostPort): string {

@@ -69,14 +69,22 @@ describe('the order of instances', () => {
     expect(firsts.size).toBe(8)
   })
 
-  it('random spreads calls evenly', () => {
+  it.each([0, 1, 2, 3])('random spreads calls evenly, also those that had %i failures', (failures) => {
     const random = seededRandom(9)
     const counts = new Map<string, number>()
     for (let i = 0; i < 8_000; i++) {
-      const first = select(eight, { localFirst: false }, { random })[0] as string
-      counts.set(first, (counts.get(first) ?? 0) + 1)
+      const taker = select(eight, { localFirst: false }, { random })[failures] as string
+      counts.set(taker, (counts.get(taker) ?? 0) + 1)
     }
     for (const count of counts.values()) expect(Math.abs(count - 1_000)).toBeLessThan(150)
+  })
+
+  it('random draws few numbers, however many are listed, and leaves nobody out', () => {
+    const many = Array.from({ length: 500 }, (_, i) => instance(`n${i}`))
+    let drawn = 0
+    const order = select(many, {}, { random: () => ++drawn / 10 })
+    expect(drawn).toBeLessThan(10)
+    expect(order.sort()).toEqual(many.map(({ node }) => node).sort())
   })
 
   it('round-robin gives each its turn, by service', () => {

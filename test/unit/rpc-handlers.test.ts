@@ -85,6 +85,12 @@ describe('admission', () => {
       text: 'get',
     },
     { why: 'an expired call', incoming: { deadlineAt: 0 }, code: 'DEADLINE_EXCEEDED', text: 'users.get' },
+    {
+      why: 'a call that was expired when somebody last looked',
+      incoming: { deadlineAt: 2_000, lookedAt: 2_000 },
+      code: 'DEADLINE_EXCEEDED',
+      text: 'users.get',
+    },
   ])('refuses $why as $code without running anything', async ({ incoming, provided, code, text }) => {
     const { call, handlers } = setup(methods, provided)
     const error = await errorOf(call(incoming))

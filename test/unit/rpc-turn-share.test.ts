@@ -3,6 +3,7 @@ import { concatBytes } from '../../src/bytes.js'
 import { systemClock } from '../../src/clock.js'
 import { Accepted } from '../../src/rpc/accepted.js'
 import { ByteBudget } from '../../src/rpc/byte-budget.js'
+import type { IncomingCall } from '../../src/rpc/call.js'
 import { Counters } from '../../src/rpc/counters.js'
 import { Flusher } from '../../src/rpc/flusher.js'
 import { FrameKind, MORE_FLAG } from '../../src/rpc/frame.js'
@@ -164,6 +165,24 @@ describe('a caller that asks for much at once', () => {
       expect(pair.arrived.map(({ call }) => call.args[0])).toEqual(started.map((_, i) => i))
       expect(started.map(({ outcome }) => outcome)).toEqual(started.map((_, value) => ({ value })))
     }
+  })
+
+  it('has each call judged by an instant after the ones before it', () => {
+    const turns = new Turns()
+    const share = turns.shares.open()
+    const instants: (number | undefined)[] = []
+    const dispatch = ({ lookedAt }: IncomingCall): undefined => {
+      instants.push(lookedAt)
+      turns.now += 0.25
+    }
+    const pair = new SessionPair({ callee: { share, dispatcher: { dispatch } } })
+    pair.greet()
+    for (let i = 0; i < 3; i++) pair.start()
+    const bytes = pair.callerBox.take(true)
+    turns.now = 7
+    turns.shares.begin(turns.now)
+    expect(pair.callee.handleBytes(bytes, bytes.length, turns.now)).toBe(bytes.length)
+    expect(instants).toEqual([7, 7.25, 7.5])
   })
 
   it('is served no further while it leaves too much unread', () => {

@@ -57,6 +57,14 @@ it('without corrections a stale accusation is passed over in silence', () => {
   expect(h.sent('alive')).toEqual([])
 })
 
+it.each(['probe', 'gossip'] as const)('a model can keep %s alone from taking its turn', (loop) => {
+  const h = new SwimHarness({ config: QUIET, features: { ...ALL_FEATURES, mayRun: (other) => other !== loop } })
+  h.receive('a', h.alive('a'), h.alive('b'))
+  h.advance(5_000)
+  const begins = (type: PacketMessage['type']): boolean => h.packets.some(({ messages }) => messages[0]?.type === type)
+  expect({ pings: begins('ping'), news: begins('alive') }).toEqual({ pings: loop === 'gossip', news: loop === 'probe' })
+})
+
 it('where the longest suspicion is the shortest, no confirmation is waited for or spread', () => {
   const config = { suspicionMult: 5, suspicionMaxTimeoutMult: 1, probeIntervalMs: 1_000 }
   const { confirmations, minMs, maxMs } = suspicionLimits(config, 128)

@@ -1,12 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import { EMPTY_BYTES } from '../../src/bytes.js'
+import { ALL_FEATURES } from '../../src/membership/features.js'
 import { decodePushPull, type ExchangeEffect, SwimHarness } from '../support/swim-harness.js'
 
 const toB = (h: SwimHarness): ExchangeEffect[] => h.exchanges.filter(({ to }) => to.host === h.address('b').host)
 
 /** A cluster in which `dead` has been convicted, with everything of that time told. */
 function withDead(dead: string, ...others: string[]): SwimHarness {
-  const h = new SwimHarness({ config: { pushPullIntervalMs: 100_000_000 } })
+  return withDeadAnd(true, dead, ...others)
+}
+
+function withDeadAnd(eagerHealing: boolean, dead: string, ...others: string[]): SwimHarness {
+  const config = { pushPullIntervalMs: 100_000_000 }
+  const h = new SwimHarness({ config, features: { ...ALL_FEATURES, eagerHealing } })
   h.settleWith(dead, ...others)
   h.receive(others[0]!, h.dead(dead, 1, others[0]!))
   h.advance(1_000)
@@ -22,6 +28,23 @@ it('a dead member is tried again over TCP, and its silence is no trouble worth a
   h.clear()
   h.advanceUntil(() => toB(h).length > 0, 120_000)
 })
+
+it.each([true, false])(
+  'one that died lately is tried six times as often as Serf does, unless that is off: %s',
+  (eager) => {
+    const h = withDeadAnd(eager, 'b', 'a')
+    let tries = 0
+    for (let second = 0; second < 300; second++) {
+      h.advance(1_000)
+      for (const exchange of toB(h)) h.fail(exchange)
+      tries += toB(h).length
+      h.clear()
+    }
+    if (eager)
+      expect(tries).toBeGreaterThan(15) // sixty ticks, two members
+    else expect(tries).toBeLessThanOrEqual(15)
+  },
+)
 
 it('a member that left is not tried again', () => {
   const h = new SwimHarness({ config: { pushPullIntervalMs: 100_000_000 } })

@@ -42,6 +42,8 @@ describe('purity', () => {
     "console.log('x')",
     "import debug from 'debug'\ndebug('x')",
     "import retry from 'p-retry'\nretry(() => 1)",
+    "new Function('return 1')",
+    "eval('1')",
   ]
   it.each(impure)('refuses %s', (text) => {
     expect(checkPurity(one(text), {}).map(({ rule }) => rule)).toContain('purity')

@@ -11,6 +11,7 @@ export type Capability =
   | 'random'
   | 'env' // process.env
   | 'process' // anything else of process
+  | 'code' // eval, new Function
   | 'global' // globalThis, for what the ESM and the CJS build must share
   | 'network' // fetch, WebSocket
   | 'log' // console, debug
@@ -75,6 +76,9 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/testing/test-network.ts': [],
   'src/testing/virtual-pace.ts': ['node', 'global'],
 }
+
+/** What makes code of texts is named here. It touches nothing of the outside world, so whoever imports it may be pure. */
+export const CODE_MAKERS: Readonly<Record<string, readonly Capability[]>> = { 'src/rpc/record-code.ts': ['code'] }
 
 export type Module = 'index' | 'testing' | 'node' | 'membership' | 'registry' | 'rpc' | 'leaf'
 
