@@ -33,7 +33,10 @@ export interface ProvideOptions {
   readonly paused?: boolean
   /** Wraps every incoming call, local or remote, inside the node's `use`; the first is the outermost. */
   readonly use?: readonly Middleware[]
-  /** Calls that may run at once; more are refused as OVERLOADED. Default 10,000. */
+  /**
+   * Calls that may run at once; more are refused as OVERLOADED, and of the last eighth those of a connection that has its
+   * part of them. Default 10,000.
+   */
   readonly maxInFlight?: number
   /** Run before the service is listed. When it fails it is run again every 5 s. */
   readonly start?: ServiceHook

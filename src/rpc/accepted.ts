@@ -1,6 +1,6 @@
 /**
- * One accepted connection: joins a link, an outbox and the callee's session, and decides when it is given up: no hello
- * in time, garbage, a caller that does not read. What the calls do is the session's and the dispatcher's business.
+ * One accepted connection from its hello on: joins a link, an outbox and the callee's session, and decides when it is
+ * given up: garbage, a caller that does not read. What the calls do is the session's and the dispatcher's business.
  */
 import { concatBytes, EMPTY_BYTES } from '../bytes.js'
 import type { Refusal } from './caller-identity.js'
@@ -10,12 +10,14 @@ import type { Link, LinkError, LinkHandler } from './link.js'
 import { LinkWriter } from './link-writer.js'
 import { Outbox } from './outbox.js'
 import { ServeSession, type ServeSessionOptions } from './serve-session.js'
+import type { Slabs } from './slabs.js'
 import type { TurnShare } from './turn-share.js'
 import type { TurnShares } from './turn-shares.js'
 
 export interface AcceptedOptions {
   readonly open: (handler: LinkHandler) => Link
   readonly flusher: Flusher
+  readonly slabs: Slabs
   readonly limits: RpcLimits
   readonly session: Omit<
     ServeSessionOptions,
@@ -32,7 +34,7 @@ export interface AcceptedOptions {
   readonly onBusy: (at: number) => void
   /** So much more than before waits for the caller to read it, or less. */
   readonly onUnsent: (moreBytes: number) => void
-  readonly onClosed: (connection: Accepted) => void
+  readonly onClosed: () => void
 }
 
 export interface AcceptedStats {
@@ -56,7 +58,6 @@ export class Accepted implements LinkHandler {
   readonly #link: Link
   readonly #writer: LinkWriter
   readonly #session: ServeSession
-  readonly #helloDeadlineAt: number
   /** Set once the session is over; when the other side does not close by then, we do. */
   #cutAt: number | undefined
   readonly #share: TurnShare
@@ -77,8 +78,7 @@ export class Accepted implements LinkHandler {
     const steadyAt = options.steadyNow()
     this.#options = options
     this.#share = options.shares.open()
-    this.#outbox = new Outbox(options.session.codec)
-    this.#helloDeadlineAt = steadyAt + limits.helloMs
+    this.#outbox = new Outbox(options.session.codec, options.slabs)
     this.#link = options.open(this)
     this.#writer = new LinkWriter(
       {
@@ -108,10 +108,6 @@ export class Accepted implements LinkHandler {
     })
   }
 
-  get isAnonymous(): boolean {
-    return this.#session.state === 'hello' && !this.#isCut
-  }
-
   /** The key that it was made with. */
   get keyId(): string | undefined {
     return this.#options.session.proof?.keyId
@@ -134,9 +130,9 @@ export class Accepted implements LinkHandler {
     }
   }
 
-  /** Takes no more calls; the caller closes when it has its replies. One that said nothing yet is closed at once. */
+  /** Takes no more calls; the caller closes when it has its replies. One whose hello still waits is closed at once. */
   goAway(): void {
-    if (this.isAnonymous) this.destroy()
+    if (this.#session.state === 'hello') this.destroy()
     else this.#session.goAway()
   }
 
@@ -144,9 +140,9 @@ export class Accepted implements LinkHandler {
     this.#link.destroy()
   }
 
-  /** Others need its place, or the memory of what it does not read. */
-  giveWay(reason: 'too-many-connections' | 'unsent-replies'): void {
-    this.#cut(reason)
+  /** Others need the memory of what it does not read. */
+  giveWay(): void {
+    this.#cut('unsent-replies')
   }
 
   /** Ends what is over by now. Returns the instant by which it has to be looked at again, `Infinity` when nothing waits. */
@@ -154,8 +150,7 @@ export class Accepted implements LinkHandler {
     if (this.#closed) return Number.POSITIVE_INFINITY
     const steadyAt = this.#options.steadyNow()
     this.#session.sweep(now)
-    if (this.isAnonymous && steadyAt >= this.#helloDeadlineAt) this.#cut('hello-timeout')
-    else if (this.#cutAt !== undefined && now >= this.#cutAt) this.#link.destroy()
+    if (this.#cutAt !== undefined && now >= this.#cutAt) this.#link.destroy()
     else if (this.#writer.isStalled(steadyAt, this.#options.limits.stallMs)) this.#cut('caller-stalled')
     const nextAt = this.#nextDeadlineAt()
     return this.#writer.unsentBytes() > 0 ? Math.min(nextAt, Number.MAX_VALUE) : nextAt
@@ -176,7 +171,7 @@ export class Accepted implements LinkHandler {
       return
     }
     const at = now()
-    shares.begin(at)
+    shares.begin(at, this.#share)
     const end = this.#serve(chunk, length, at)
     if (end < length) this.#keepRest(chunk.subarray(end, length))
     shares.end()
@@ -188,6 +183,8 @@ export class Accepted implements LinkHandler {
     if (this.#session.state === 'failed') this.#link.destroy()
     else if (this.#session.state === 'refused') {
       this.flush()
+      // Nobody reads what its calls would answer, and its streams would go on into memory.
+      this.#session.callerLost()
       this.#cutAt = now + CLOSE_MS
       this.#link.end()
     }
@@ -243,13 +240,13 @@ export class Accepted implements LinkHandler {
     this.#closed = true
     this.#dropRest()
     this.#noteUnsent(0)
-    if (this.isAnonymous) this.#options.session.counters.add('closed-before-hello')
     this.#session.callerLost()
-    this.#options.onClosed(this)
+    this.#outbox.close()
+    this.#options.onClosed()
   }
 
   #nextDeadlineAt(): number {
-    return this.isAnonymous || this.#cutAt !== undefined ? 0 : this.#session.nextDeadlineAt()
+    return this.#cutAt === undefined ? this.#session.nextDeadlineAt() : 0
   }
 
   #wrote(): void {

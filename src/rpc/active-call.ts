@@ -5,6 +5,7 @@
 import { RpcError, unreachable } from '../errors.js'
 import type { CancelReason, IncomingCall, ItemSink } from './call.js'
 import type { CallerIdentity } from './caller-identity.js'
+import type { CallerPlaces } from './caller-places.js'
 import { remainingMs } from './deadline.js'
 import { withoutStack } from './error-values.js'
 
@@ -64,6 +65,10 @@ export class ActiveCall implements MiddlewareContext {
 
   get caller(): CallerIdentity {
     return this.#call.caller
+  }
+
+  get places(): CallerPlaces | undefined {
+    return this.#call.places
   }
 
   get headers(): Readonly<Record<string, string>> {

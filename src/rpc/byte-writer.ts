@@ -3,6 +3,8 @@
  * is written; the counterpart is `byte-reader.ts`.
  */
 
+import { EMPTY_BYTES } from '../bytes.js'
+
 const encoder = new TextEncoder()
 
 /** The longest text, in UTF-8 bytes, that `text` can write. */
@@ -18,7 +20,7 @@ export class ByteWriter {
   length = 0
 
   constructor(capacity: number) {
-    this.bytes = newBytes(capacity)
+    this.bytes = capacity === 0 ? EMPTY_BYTES : newBytes(capacity)
   }
 
   /** Makes room for `count` more bytes; each write below does so itself. */

@@ -1,6 +1,7 @@
 /** The shapes in which a call travels between the parts of rpc: caller, failover, connection, handlers. */
 import type { RpcError } from '../errors.js'
 import type { CallerIdentity } from './caller-identity.js'
+import type { CallerPlaces } from './caller-places.js'
 import type { Candidate } from './directory.js'
 import type { InputArgument } from './input-argument.js'
 
@@ -43,6 +44,8 @@ export interface IncomingCall {
   readonly lookedAt?: number | undefined
   readonly headers: Readonly<Record<string, string>>
   readonly caller: CallerIdentity
+  /** Those of the connection. Without, only the limit of the service holds. */
+  readonly places?: CallerPlaces | undefined
   readonly cast: boolean
   /** Of a call whose result is a stream: where its items go. It ends with the call. */
   readonly output?: ItemSink | undefined

@@ -15,6 +15,7 @@ import { LinkWriter } from './link-writer.js'
 import { Outbox } from './outbox.js'
 import type { CallHolder, OutgoingCall } from './outgoing-call.js'
 import { SilenceWatch } from './silence.js'
+import type { Slabs } from './slabs.js'
 
 export interface ConnectionOptions {
   readonly address: HostPort
@@ -27,6 +28,7 @@ export interface ConnectionOptions {
   >
   /** Of the whole node. */
   readonly budget: ByteBudget
+  readonly slabs: Slabs
   readonly now: () => number
   /** The same without the stalls of this process: what the other side is judged by. */
   readonly steadyNow: () => number
@@ -78,7 +80,7 @@ export class Connection implements LinkHandler, CallHolder {
   constructor(options: ConnectionOptions, owner: ConnectionOwner) {
     const { limits } = options
     this.#options = options
-    this.#outbox = new Outbox(options.session.codec)
+    this.#outbox = new Outbox(options.session.codec, options.slabs)
     this.#owner = owner
     this.#session = new CallSession({
       ...options.session,
@@ -217,6 +219,7 @@ export class Connection implements LinkHandler, CallHolder {
     this.#closed = true
     const message = this.#ending?.message ?? this.#lossOf(error)
     this.#session.lost(this.#ending?.code ?? 'CONNECTION_LOST', message)
+    this.#outbox.close()
     const unexpected = (this.#ending === undefined || this.#isSilent) && this.#session.state !== 'leaving'
     this.#owner.connectionClosed(this, { message, errorCode: error?.code, wasReady: this.#wasReady, unexpected })
   }

@@ -16,7 +16,10 @@ export interface Provided {
   /** Why it is not running, for the caller's error message. */
   readonly reason?: (() => string | undefined) | undefined
   readonly use?: readonly Middleware[] | undefined
-  /** Calls that may run at once; more are refused as OVERLOADED. Default 10,000. */
+  /**
+   * Calls that may run at once; more are refused as OVERLOADED, and of the last eighth those of a connection that has its
+   * part of them. Default 10,000.
+   */
   readonly maxInFlight?: number | undefined
   /** Only these methods can be called, as a contract says. Default: every function of the implementation. */
   readonly only?: readonly string[] | undefined

@@ -8,6 +8,7 @@ import { ActiveCall } from './active-call.js'
 import { Authorization, type Denial } from './authorization.js'
 import type { CancelReason, Dispatcher, IncomingCall, ItemSink, Outcome } from './call.js'
 import { CallableMethods } from './callable-methods.js'
+import { fullness } from './caller-places.js'
 import { withoutStack } from './error-values.js'
 import type { Admission, HandlersOptions, HandlersStats, Provided } from './handlers-options.js'
 import { Load } from './load.js'
@@ -135,7 +136,7 @@ export class Handlers implements Dispatcher {
       return undefined
     }
     const active = new ActiveCall(call, this.#options.now)
-    entry.load.add()
+    entry.load.add(call.places)
     this.#load.add()
     const running: Running = { call, active, entry, handler: admitted, settle }
     return this.#authorization === undefined ? this.#run(running) : this.#authorize(this.#authorization, running)
@@ -235,10 +236,8 @@ export class Handlers implements Dispatcher {
     }
     const late = this.#expired(call, call.lookedAt ?? this.#options.now())
     if (late !== undefined) return late
-    if (entry.load.count >= entry.maxInFlight) {
-      return this.#refusal('OVERLOADED', `already runs ${entry.maxInFlight} calls of '${call.service}'`)
-    }
-    return handler
+    const full = fullness(entry.load, entry.maxInFlight, call.places)
+    return full === undefined ? handler : this.#refusal('OVERLOADED', `${full} of '${call.service}'`)
   }
 
   #expired({ service, method, deadlineAt }: IncomingCall, now: number): RpcError | undefined {
@@ -350,7 +349,7 @@ export class Handlers implements Dispatcher {
       this.#cancelledRunning--
       if (hasResult) this.#ignoredCancel++
     }
-    entry.load.remove()
+    entry.load.remove(active.places)
     this.#load.remove()
   }
 

@@ -124,3 +124,8 @@ export function helloMismatch(hello: Hello, self: RpcIdentity, codec: string): R
 function refusal(reason: string, message: string): Refusal {
   return { reason, message }
 }
+
+/** Whether TLS is spoken here: the record of a ClientHello. As the length of a frame it would be above what a hello may have. */
+export function beginsTls(chunk: Uint8Array, length: number): boolean {
+  return length >= 3 && chunk[0] === 0x16 && chunk[1] === 0x03 && (chunk[2] ?? 0) >= 1
+}

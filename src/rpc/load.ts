@@ -3,17 +3,23 @@
  * waiter that gave up leaves nothing behind.
  */
 
+import type { CallerPlaces } from './caller-places.js'
+
 export class Load {
   count = 0
+  /** Connections that have called. */
+  callers = 0
   #idle: Promise<void> | undefined
   #resolve: (() => void) | undefined
 
-  add(): void {
+  add(caller?: CallerPlaces): void {
     this.count++
+    if (caller !== undefined) caller.at(this).count++
   }
 
-  remove(): void {
+  remove(caller?: CallerPlaces): void {
     this.count--
+    if (caller !== undefined) caller.at(this).count--
     if (this.count > 0 || this.#resolve === undefined) return
     this.#resolve()
     this.#idle = undefined

@@ -8,6 +8,7 @@ import { RpcError } from '../errors.js'
 import { AbortWatch } from './abort-watch.js'
 import type { Attempt, CallRequest, CancelReason, Dispatcher, IncomingCall, Outcome } from './call.js'
 import type { CallerIdentity } from './caller-identity.js'
+import { CallerPlaces } from './caller-places.js'
 import { DeadlineSweep, type Expiring } from './deadline-sweep.js'
 import { NO_HEADERS } from './envelope.js'
 import { LocalCopy } from './local-copy.js'
@@ -33,6 +34,7 @@ export interface LocalAttemptOptions {
 
 export class LocalAttempt {
   readonly #options: LocalAttemptOptions
+  readonly #places = new CallerPlaces()
   readonly #copy: LocalCopy | undefined
   readonly #deadlines: DeadlineSweep<Stoppable>
   readonly #aborts = new AbortWatch<RunningCall>((running) => running.cancel())
@@ -160,6 +162,7 @@ export class LocalAttempt {
       deadlineAt: request.deadlineAt,
       headers: request.headers ?? NO_HEADERS,
       caller: this.#caller(),
+      places: this.#places,
       cast: request.cast,
     }
   }

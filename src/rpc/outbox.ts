@@ -1,16 +1,15 @@
 /**
  * What one connection is about to send: frames are written straight into one slab, which leaves in one piece. Long ones,
- * once the peer is known to read pieces, wait in a queue of their own and are laid into the slab as it leaves. Knows
- * nothing of sockets; whoever flushes says whether the slab may be used again.
+ * once the peer is known to read pieces, wait in a queue of their own and are laid into the slab as it leaves. Has a slab
+ * only while something is written or on its way. Knows nothing of sockets; whoever flushes says whether the slab may be
+ * used again.
  */
+import { EMPTY_BYTES } from '../bytes.js'
 import { type BulkMessage, BulkQueue, PIECE_BYTES, WHOLE_BYTES_MAX } from './bulk-queue.js'
 import { ByteWriter, newBytes } from './byte-writer.js'
 import { HEAD_BYTES, LENGTH_BYTES, MORE_FLAG, PREAMBLE_BYTES, readU32 } from './frame.js'
 import type { PayloadCodec } from './payload-codec.js'
-
-const SLAB_BYTES_MIN = 4_096
-/** A slab that grew past this is not kept. */
-const SLAB_BYTES_KEPT_MAX = 262_144
+import { Slabs } from './slabs.js'
 
 /** A slab that holds so much takes no further piece: what is written next waits for one of them at most. */
 const BULK_BYTES_PER_SLAB = PIECE_BYTES
@@ -26,11 +25,11 @@ export class Outbox {
   /** Pieces that have left, to be used again: a stream needs no new memory for each item. */
   readonly #spares: Uint8Array[] = []
   #waiting: (() => void)[] = []
-  /** Of slabs, the last that the socket kept, and one that it gave back. */
+  readonly #slabs: Slabs
+  /** The last slab that the socket kept. */
   #lent: Uint8Array | undefined
-  #spareSlab: Uint8Array | undefined
   /** Where a frame's body goes, between `openFrame` and `closeFrame`. */
-  readonly writer: ByteWriter = new ByteWriter(SLAB_BYTES_MIN)
+  readonly writer: ByteWriter = new ByteWriter(0)
   /** Counts the slabs that left: what was written under an earlier number has gone to the socket. */
   epoch = 0
   /** Whether long frames leave in pieces; not before the peer said that it can read them. */
@@ -40,8 +39,9 @@ export class Outbox {
   holdsItems = false
 
   /** The codec is that of the payloads, which are copied unless it gives them away. */
-  constructor(codec: PayloadMemory = {}) {
+  constructor(codec: PayloadMemory = {}, slabs: Slabs = new Slabs()) {
     this.#codec = codec
+    this.#slabs = slabs
   }
 
   get pendingBytes(): number {
@@ -59,7 +59,7 @@ export class Outbox {
 
   /** Begins a frame of about `bodyBytes` and returns its mark. */
   openFrame(kind: number, id: number, bodyBytes: number): number {
-    const { writer } = this
+    const writer = this.#openWriter()
     const mark = writer.length
     writer.reserve(PREAMBLE_BYTES + Math.min(bodyBytes, WHOLE_BYTES_MAX))
     writer.length += LENGTH_BYTES
@@ -161,24 +161,34 @@ export class Outbox {
   /** After the write of what `take` gave: whether the socket is done with it, and the slab free. */
   slabReturned(free: boolean): void {
     const { writer } = this
-    const size = writer.bytes.length
-    const isKept = size <= SLAB_BYTES_KEPT_MAX
-    if (free && isKept) return
-    if (!free && isKept) this.#lent = writer.bytes
-    writer.bytes = this.#spareSlab ?? newBytes(isKept ? size : SLAB_BYTES_MIN)
-    this.#spareSlab = undefined
+    if (free) this.#slabs.give(writer.bytes)
+    else this.#lent = writer.bytes
+    writer.bytes = EMPTY_BYTES
   }
 
   /** The socket is done with everything: a slab that it held is free again. */
   drained(): void {
-    this.#spareSlab = this.#lent
+    if (this.#lent !== undefined) this.#slabs.give(this.#lent)
     this.#lent = undefined
+  }
+
+  /** The socket is gone, and nothing more is sent. */
+  close(): void {
+    this.drained()
+    this.writer.length = 0
+    this.slabReturned(true)
+  }
+
+  #openWriter(): ByteWriter {
+    const { writer } = this
+    if (writer.bytes.length === 0) writer.bytes = this.#slabs.take()
+    return writer
   }
 
   readonly #hasRoom = (): boolean => this.writer.length < BULK_BYTES_PER_SLAB
 
   readonly #writePiece = ({ kind, id, isSent }: BulkMessage, piece: Uint8Array): void => {
-    const { writer } = this
+    const writer = this.#openWriter()
     writer.reserve(PREAMBLE_BYTES + piece.length)
     writer.u32(HEAD_BYTES + piece.length)
     writer.u8(isSent ? kind : kind | MORE_FLAG)

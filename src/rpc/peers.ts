@@ -22,6 +22,7 @@ import { type CallOwner, OutgoingCall } from './outgoing-call.js'
 import type { PayloadCodec } from './payload-codec.js'
 import { Peer, type PeerStats } from './peer.js'
 import { PlainCodec } from './plain-codec.js'
+import { Slabs } from './slabs.js'
 import { Sweeper } from './sweeper.js'
 import { ValueError } from './values.js'
 
@@ -34,6 +35,8 @@ export interface PeersOptions {
   readonly dial?: Dial | undefined
   /** Bytes that may be kept of what was received, shared with the called side. */
   readonly budget?: ByteBudget | undefined
+  /** What is written into before it is sent, shared likewise. */
+  readonly slabs?: Slabs | undefined
   /** Default the system's. */
   readonly clock?: Clock | undefined
   /** How a try on a boot of a node ended; `error` is undefined when it was answered. */
@@ -63,6 +66,7 @@ export class Peers implements CallOwner {
   readonly #counters = new Counters()
   readonly #clock: Clock
   readonly #flusher: Flusher
+  readonly #slabs: Slabs
   readonly #aborts = new AbortWatch<OutgoingCall>((call) => call.holder?.abort(call))
   /** By node name: the boot and address that new calls go to. */
   readonly #peers = new Map<string, Peer>()
@@ -78,6 +82,7 @@ export class Peers implements CallOwner {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#flusher = new Flusher(this.#clock)
+    this.#slabs = options.slabs ?? new Slabs()
     this.#sweeper = new Sweeper({
       soonMs: SWEEP_MS,
       everyMs: LOOK_MS,
@@ -212,6 +217,7 @@ export class Peers implements CallOwner {
         address: hostPort,
         dial: this.#options.dial ?? dialTcp,
         flusher: this.#flusher,
+        slabs: this.#slabs,
         limits: this.#limits,
         budget: this.#budget,
         now: this.#clock.monotonicMs,

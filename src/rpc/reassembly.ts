@@ -4,6 +4,7 @@
  * a bound, or for pieces so small that they cost more than they hold, the connection makes no sense any more.
  */
 import { EMPTY_BYTES } from '../bytes.js'
+import { OPEN_MESSAGES_MAX } from './bulk-queue.js'
 import type { ByteBudget } from './byte-budget.js'
 import { HEAD_BYTES, MORE_FLAG } from './frame.js'
 import type { Span } from './frame-reader.js'
@@ -124,7 +125,9 @@ export class Reassembly {
   /** False when there is no memory for it. */
   #grow(partial: Partial, length: number): boolean {
     const had = partial.buffer.length
-    const wanted = had === 0 ? PIECES_AT_FIRST * length : Math.max(length, 2 * had)
+    // An honest sender has few messages under way.
+    const atFirst = this.#partials.size > OPEN_MESSAGES_MAX ? length : PIECES_AT_FIRST * length
+    const wanted = had === 0 ? atFirst : Math.max(length, 2 * had)
     const size = Math.min(wanted, this.#options.frameBytesMax)
     if (!this.#options.budget.tryTake(size - had)) return false
     const grown = new Uint8Array(size)

@@ -43,6 +43,7 @@ import { Retrier } from './retry.js'
 import { RetryBudget } from './retry-budget.js'
 import type { RpcOptions, RpcStats } from './rpc-options.js'
 import { RpcServer } from './server.js'
+import { Slabs } from './slabs.js'
 import type { Stream } from './stream-method.js'
 import { type AnyApi, type ApiStub, type ContractStub, makeStub, type StubInvoke } from './stub.js'
 import { tracedDispatcher } from './tracing.js'
@@ -100,7 +101,8 @@ export class Rpc {
       now,
       clock,
     })
-    const transport = { identity: this.#identity, limits, codec, budget: new ByteBudget(receivedBytesNodeMax), clock }
+    const budget = new ByteBudget(receivedBytesNodeMax)
+    const transport = { identity: this.#identity, limits, codec, budget, slabs: new Slabs(), clock }
     this.#circuits = new Circuits()
     this.#budget = new RetryBudget(now())
     this.#peers = new Peers({

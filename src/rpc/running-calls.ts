@@ -79,11 +79,11 @@ export class RunningCalls {
     this.#abandonAll(over, 'deadline')
   }
 
-  /** The connection is gone. Casts go on to their deadlines: their caller never meant to wait. */
+  /** The connection is gone, or given up. Casts go on to their deadlines: their caller never meant to wait. May be told twice. */
   callerLost(): void {
     const lost: RunningCall[] = []
     for (const call of this.#calls.values()) {
-      if (call.abandoned) continue
+      if (call.abandoned || call.orphan !== undefined) continue
       if (call.cast)
         call.orphan = this.#options.orphans?.adopt(call.deadlineAt, (reason) => this.#abandon(call, reason))
       else lost.push(call)

@@ -9,6 +9,7 @@ import { RpcError } from '../errors.js'
 import { ByteBudget } from './byte-budget.js'
 import type { Dispatcher, IncomingCall, Outcome } from './call.js'
 import { type CallerIdentity, type ConnectionProof, NOTHING_PROVEN, type Refusal } from './caller-identity.js'
+import { CallerPlaces } from './caller-places.js'
 import type { Counters } from './counters.js'
 import { TIMEOUT_MS_MAX } from './deadline.js'
 import { decodeRequestHead, encodeErrorHead, encodeGoingAway, type RequestHead } from './envelope.js'
@@ -16,6 +17,7 @@ import { Feature, OWN_FEATURES } from './features.js'
 import { FrameKind, HELLO_BYTES_MAX, isKnownKind, MORE_FLAG } from './frame.js'
 import { FrameReader, type FrameSink, type Span } from './frame-reader.js'
 import {
+  beginsTls,
   decodeHello,
   encodeWelcome,
   type Hello,
@@ -76,6 +78,7 @@ export class ServeSession implements FrameSink {
   readonly #reader: FrameReader
   readonly #methods = new IncomingMethods()
   readonly #running: RunningCalls
+  readonly #places = new CallerPlaces()
   readonly #share: TurnShare
   readonly #replies: ReplyWriter
   readonly #reassembly: Reassembly
@@ -206,10 +209,11 @@ export class ServeSession implements FrameSink {
     this.#running.expire(now)
   }
 
-  /** The connection is gone. */
+  /** The connection is gone, or given up. May be told twice. */
   callerLost(): void {
     if (this.#state !== 'refused') this.#state = 'failed'
     this.#running.callerLost()
+    this.#places.close()
     this.#reader.clear()
     this.#reassembly.clear()
   }
@@ -336,6 +340,7 @@ export class ServeSession implements FrameSink {
       lookedAt: this.#share.lookedAt,
       headers: head.headers,
       caller: this.#caller,
+      places: this.#places,
       cast: head.cast,
       output: streams?.output,
     }
@@ -390,9 +395,4 @@ export class ServeSession implements FrameSink {
     this.#state = 'failed'
     return false
   }
-}
-
-/** The record of a ClientHello. As the length of a frame it would be above what a hello may have. */
-function beginsTls(chunk: Uint8Array, length: number): boolean {
-  return length >= 3 && chunk[0] === 0x16 && chunk[1] === 0x03 && (chunk[2] ?? 0) >= 1
 }

@@ -16,13 +16,16 @@ import { Counters } from './counters.js'
 import { Flusher } from './flusher.js'
 import type { RpcIdentity } from './hello.js'
 import { HOUSEKEEPING_MS, LOOK_MS, type RpcLimits, resolveRpcLimits, SWEEP_MS } from './limits.js'
+import { LinkedList, type Place } from './linked-list.js'
 import { OrphanedCasts } from './orphaned-casts.js'
 import type { PayloadCodec } from './payload-codec.js'
 import { PlainCodec } from './plain-codec.js'
 import { Refusals } from './refusals.js'
 import { SecureAcceptor } from './secure-acceptor.js'
 import { readAccepted, readData } from './shared-reading.js'
+import { Slabs } from './slabs.js'
 import { SocketLink } from './socket-link.js'
+import { Strangers } from './strangers.js'
 import { Sweeper } from './sweeper.js'
 import { TurnShares } from './turn-shares.js'
 
@@ -34,6 +37,8 @@ export interface RpcServerOptions {
   readonly codec?: PayloadCodec | undefined
   /** Bytes that may be kept of what was received, shared with the calling side. */
   readonly budget?: ByteBudget | undefined
+  /** What is written into before it is sent, shared likewise. */
+  readonly slabs?: Slabs | undefined
   /** How callers prove who they are. Default plaintext. */
   readonly security?: ChannelSecurity | undefined
   /** Told when callers are turned away before any call: once a minute for each reason. */
@@ -61,8 +66,10 @@ export class RpcServer {
   readonly #counters = new Counters()
   readonly #clock: Clock
   readonly #flusher: Flusher
+  readonly #slabs: Slabs
   readonly #shares: TurnShares
-  readonly #connections = new Set<Accepted>()
+  readonly #strangers: Strangers
+  readonly #connections = new LinkedList<Accepted>()
   readonly #server: Server
   readonly #refusals: Refusals
   readonly #orphans: OrphanedCasts
@@ -78,6 +85,7 @@ export class RpcServer {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#flusher = new Flusher(this.#clock)
+    this.#slabs = options.slabs ?? new Slabs()
     this.#shares = new TurnShares(this.#clock)
     this.#orphans = new OrphanedCasts(this.#clock)
     this.#limits = resolveRpcLimits(options.limits)
@@ -94,6 +102,12 @@ export class RpcServer {
       restMs: HOUSEKEEPING_MS,
       clock: this.#clock,
       sweep: () => this.#sweep(),
+    })
+    this.#strangers = new Strangers({
+      helloMs: this.#limits.helloMs,
+      steadyNow: () => this.#sweeper.steadyNow(),
+      onHello: (socket, proof, bytes) => this.#serve(socket, proof, bytes),
+      onDropped: (reason) => this.#counters.add(reason),
     })
     this.#acceptor = options.security === undefined ? undefined : this.#acceptorFor(options.security)
     const accept = (socket: Socket): void => this.#accept(socket)
@@ -135,7 +149,8 @@ export class RpcServer {
   }
 
   stats(): RpcServerStats {
-    const connections = [...this.#connections].map((connection) => connection.stats())
+    const strangers = this.#strangers.sockets().map(strangerStats)
+    const connections = Array.from(this.#connections, ({ value }) => value.stats()).concat(strangers)
     return {
       address: this.address,
       running: connections.reduce((sum, { running }) => sum + running, 0),
@@ -151,7 +166,7 @@ export class RpcServer {
   close({ graceMs }: { readonly graceMs: number }): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
       const cut = this.#clock.setTimeout(() => {
-        for (const connection of this.#connections) connection.destroy()
+        for (const { value: connection } of this.#connections) connection.destroy()
       }, graceMs)
       let listenerClosed = false
       this.#onClosed = () => {
@@ -165,8 +180,9 @@ export class RpcServer {
         this.#onClosed?.()
       })
       this.#acceptor?.destroy()
+      this.#strangers.destroy()
       this.#orphans.close()
-      for (const connection of this.#connections) {
+      for (const { value: connection } of this.#connections) {
         connection.goAway()
         connection.flush()
       }
@@ -181,7 +197,8 @@ export class RpcServer {
 
   /** Connections made with other keys take no more calls; those that run go on to their end. */
   retireKeysExcept(isKnown: (keyId: string) => boolean): void {
-    for (const connection of this.#connections)
+    this.#strangers.retireKeysExcept(isKnown)
+    for (const { value: connection } of this.#connections)
       if (connection.keyId !== undefined && !isKnown(connection.keyId)) connection.goAway()
   }
 
@@ -194,7 +211,7 @@ export class RpcServer {
       return
     }
     this.#sweeper.start()
-    if (this.#acceptor === undefined) this.#serve(socket, NOTHING_PROVEN, readAccepted)
+    if (this.#acceptor === undefined) this.#strangers.accept(socket, NOTHING_PROVEN)
     else this.#acceptor.accept(socket)
   }
 
@@ -203,24 +220,27 @@ export class RpcServer {
       security,
       limits: this.#limits,
       steadyNow: () => this.#sweeper.steadyNow(),
-      onSecure: (socket, proof) => this.#serve(socket, proof, readData),
+      onSecure: (socket, proof) => this.#strangers.accept(socket, proof),
       onRefused: (refusal, address) => this.#refusals.add(refusal, address),
     })
   }
 
-  #serve(socket: Socket, proof: ConnectionProof, read: typeof readAccepted): void {
+  /** Of a caller that has said its first frame, and maybe more. */
+  #serve(socket: Socket, proof: ConnectionProof, bytes: Uint8Array): void {
     const { dispatcher, identity } = this.#options
+    const read = this.#acceptor === undefined ? readAccepted : readData
     this.#shares.begin(this.#clock.monotonicMs())
     const connection = new Accepted({
       open: (handler) => new SocketLink(read(socket, handler), handler),
       flusher: this.#flusher,
+      slabs: this.#slabs,
       limits: this.#limits,
       shares: this.#shares,
       now: this.#clock.monotonicMs,
       steadyNow: () => this.#sweeper.steadyNow(),
       onBusy: (at) => this.#sweeper.start(at),
       onUnsent: (more) => this.#noteUnsent(more),
-      onClosed: (closed) => this.#connectionClosed(closed),
+      onClosed: () => this.#connectionClosed(place),
       onRefused: (refusal, address) => this.#refusals.tell(refusal, address),
       session: {
         codec: this.#codec,
@@ -232,9 +252,9 @@ export class RpcServer {
         orphans: this.#orphans,
       },
     })
-    this.#connections.add(connection)
+    const place = this.#connections.add(connection)
     this.#shares.end()
-    if (this.#closing !== undefined) connection.destroy()
+    connection.handleBytes(bytes, bytes.length)
   }
 
   /**
@@ -242,25 +262,11 @@ export class RpcServer {
    * connections would keep all others out.
    */
   #makeRoom(): boolean {
-    const handshakes = this.#acceptor?.size ?? 0
-    const total = this.#connections.size + handshakes
+    const strangers = this.#strangers.size + (this.#acceptor?.size ?? 0)
     const { incomingConnectionsMax, anonymousConnectionsMax } = this.#limits
-    if (total < Math.min(incomingConnectionsMax, anonymousConnectionsMax)) return true
-    let strangers = handshakes
-    let oldest: Accepted | undefined
-    for (const connection of this.#connections) {
-      if (!connection.isAnonymous) continue
-      strangers++
-      oldest ??= connection
-    }
-    if (strangers < anonymousConnectionsMax && total < incomingConnectionsMax) return true
-    if (this.#acceptor?.cutOldest() === true) {
-      this.#counters.add('too-many-connections')
-      return true
-    }
-    if (oldest === undefined) return false
-    this.#connections.delete(oldest)
-    oldest.giveWay('too-many-connections')
+    if (strangers < anonymousConnectionsMax && strangers + this.#connections.size < incomingConnectionsMax) return true
+    if (this.#acceptor?.cutOldest() !== true && !this.#strangers.cutOldest()) return false
+    this.#counters.add('too-many-connections')
     return true
   }
 
@@ -269,24 +275,38 @@ export class RpcServer {
     this.#unsentBytes += more
     if (more < 0 || this.#unsentBytes <= this.#limits.unsentBytesNodeMax) return
     let slowest: Accepted | undefined
-    for (const connection of this.#connections)
+    for (const { value: connection } of this.#connections)
       if (connection.unsentBytes > (slowest?.unsentBytes ?? 0)) slowest = connection
-    slowest?.giveWay('unsent-replies')
+    slowest?.giveWay()
   }
 
-  #connectionClosed(connection: Accepted): void {
-    this.#connections.delete(connection)
+  #connectionClosed(place: Place<Accepted>): void {
+    this.#connections.remove(place)
     if (this.#connections.size > 0) return
-    if ((this.#acceptor?.size ?? 0) === 0) this.#sweeper.stop()
+    if (this.#strangers.size + (this.#acceptor?.size ?? 0) === 0) this.#sweeper.stop()
     this.#onClosed?.()
   }
 
   #sweep(): number | undefined {
     const now = this.#clock.monotonicMs()
     this.#acceptor?.sweep()
-    const handshakes = this.#acceptor?.size ?? 0
-    let nextAt = handshakes > 0 ? now : Number.POSITIVE_INFINITY
-    for (const connection of this.#connections) nextAt = Math.min(nextAt, connection.sweep(now))
-    return this.#connections.size + handshakes > 0 ? nextAt : undefined
+    this.#strangers.sweep()
+    const waiting = this.#strangers.size + (this.#acceptor?.size ?? 0)
+    let nextAt = waiting > 0 ? now : Number.POSITIVE_INFINITY
+    for (const { value: connection } of this.#connections) nextAt = Math.min(nextAt, connection.sweep(now))
+    return this.#connections.size + waiting > 0 ? nextAt : undefined
+  }
+}
+
+function strangerStats(socket: Socket): AcceptedStats {
+  const address = formatHostPort({ host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 })
+  return {
+    caller: { node: '', address },
+    state: 'hello',
+    running: 0,
+    accepted: 0,
+    unsentBytes: 0,
+    sentBytes: 0,
+    receivedBytes: socket.bytesRead,
   }
 }

@@ -491,6 +491,36 @@ describe('a callee among strangers', () => {
     expect(server.stats().drops).toEqual({ 'hello-timeout': 1 })
   })
 
+  it('serves whoever says hello in single bytes, with a call right behind it, and knows it for a stranger until then', async () => {
+    const { candidate, dispatcher, server } = await testbed.callee()
+    const hello = await recordHello(testbed.caller().peers, testbed)
+    const socket = connect(Number(candidate.address.split(':')[1]), '127.0.0.1')
+    const stranger = () => server.stats().connections[0]
+    for (const [i, byte] of hello.subarray(0, -1).entries()) {
+      socket.write(Uint8Array.of(byte))
+      await until('it came', () => stranger()?.receivedBytes === i + 1)
+    }
+    expect(stranger()).toMatchObject({ state: 'hello', caller: { node: '' } })
+    socket.write(Buffer.concat([hello.subarray(-1), requestFrame(new Uint8Array([1, 2]))(1)]))
+    await until('its call arrived', () => dispatcher.arrived.length === 1)
+    expect(dispatcher.arrived[0]?.call.args).toEqual([new Uint8Array([1, 2])])
+    expect(server.stats().connections).toMatchObject([{ state: 'serving', caller: { node: 'caller' } }])
+    socket.write(requestFrame(new Uint8Array([3]))(2))
+    await until('another came', () => dispatcher.arrived.length === 2)
+    socket.destroy()
+    await until('it is gone', () => server.stats().connections.length === 0)
+    expect(server.stats().drops).toEqual({})
+  })
+
+  it('counts a stranger that leaves, and keeps nobody who has left', async () => {
+    const { candidate, server } = await testbed.callee()
+    const socket = connect(Number(candidate.address.split(':')[1]), '127.0.0.1')
+    await until('it is in', () => server.stats().connections.length === 1)
+    socket.destroy()
+    await until('it is out', () => server.stats().connections.length === 0)
+    expect(server.stats().drops).toEqual({ 'closed-before-hello': 1 })
+  })
+
   it('bounds the connections that have not said hello', async () => {
     const { candidate, server } = await testbed.callee({ anonymousConnectionsMax: 3 })
     const sockets = Array.from({ length: 5 }, () => connect(Number(candidate.address.split(':')[1]), '127.0.0.1'))

@@ -1,5 +1,8 @@
-/** The three sides of a flood, each in a process of its own: the node that is attacked, an honest caller, an attacker. */
-import { connect, type Socket } from 'node:net'
+/**
+ * The sides of a flood, each in a process of its own: the node that is attacked, an honest caller, an attacker; and one
+ * that takes a flood and does nothing.
+ */
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { seededRandom } from '../../src/random.js'
 import { currentCall, Rpc } from '../../src/rpc/index.js'
@@ -11,6 +14,7 @@ export const FLOOD = { cluster: 'flood', node: 'victim', service: 'test' } as co
 
 export type FloodOrder =
   | { readonly do: 'listen' }
+  | { readonly do: 'sink' }
   | { readonly do: 'memory' }
   | { readonly do: 'call'; readonly port: number; readonly lanes: number }
   | { readonly do: 'report' }
@@ -67,6 +71,8 @@ obey<FloodOrder>((order) => {
   switch (order.do) {
     case 'listen':
       return listen()
+    case 'sink':
+      return sink()
     case 'memory':
       return memory()
     case 'call':
@@ -101,6 +107,13 @@ async function listen(): Promise<number> {
   const methods = { echo: (value: unknown) => value, big: () => big, hold, endless, vast }
   rpc.provide(FLOOD.service, { methods, admission: () => 'running' })
   return (await rpc.listen()).port
+}
+
+/** Reads whatever comes, and answers nothing. */
+async function sink(): Promise<number> {
+  const server = createServer((socket) => socket.on('error', () => {}).resume())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
 }
 
 async function memory(): Promise<VictimState> {

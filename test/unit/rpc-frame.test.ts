@@ -3,6 +3,7 @@ import { concatBytes } from '../../src/bytes.js'
 import { FRAME_BYTES_MAX, FrameKind, HELLO_BYTES_MAX } from '../../src/rpc/frame.js'
 import { FrameReader } from '../../src/rpc/frame-reader.js'
 import { Outbox } from '../../src/rpc/outbox.js'
+import { Slabs } from '../../src/rpc/slabs.js'
 
 interface Seen {
   readonly kind: number
@@ -168,6 +169,36 @@ describe('the outbox', () => {
     expect(outbox.take(false).buffer).not.toBe(first.buffer)
     expect([...second]).toEqual([5, 0, 0, 0, 10, 2, 0, 0, 0])
     expect(outbox.epoch).toBe(3)
+  })
+
+  it('has a slab while something is written, and leaves it to the others of its node', () => {
+    const slabs = new Slabs()
+    const [one, other] = [new Outbox({}, slabs), new Outbox({}, slabs)]
+    expect(one.writer.bytes.length).toBe(0)
+    one.bareFrame(FrameKind.ping, 1)
+    const kept = one.take(false)
+    one.slabReturned(false)
+    other.bareFrame(FrameKind.ping, 2)
+    expect(other.writer.bytes.buffer).not.toBe(kept.buffer)
+    other.take(false)
+    other.slabReturned(true)
+    expect(other.writer.bytes.length).toBe(0)
+    // What the socket kept is free again when it has drained, or is gone.
+    one.drained()
+    other.bareFrame(FrameKind.ping, 3)
+    expect(other.writer.bytes.buffer).toBe(kept.buffer)
+    other.close()
+    one.bareFrame(FrameKind.ping, 4)
+    expect(one.writer.bytes.buffer).toBe(kept.buffer)
+  })
+
+  it('keeps no slab that grew too much, nor more of them than is worth it', () => {
+    const slabs = new Slabs()
+    slabs.give(new Uint8Array(300_000))
+    expect(slabs.take().length).toBe(4_096)
+    for (let i = 0; i < 100; i++) slabs.give(new Uint8Array(200_000))
+    const taken = Array.from({ length: 100 }, () => slabs.take().length)
+    expect(taken.filter((length) => length > 4_096)).toHaveLength(20)
   })
 
   it('does not pin a whole slab with a few bytes that have to wait', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { RpcError } from '../../src/errors.js'
 import type { IncomingCall, Outcome } from '../../src/rpc/call.js'
+import { CallerPlaces } from '../../src/rpc/caller-places.js'
 import { currentCall, runInCall } from '../../src/rpc/current-call.js'
 import { Handlers } from '../../src/rpc/handlers.js'
 import type { Admission, Provided } from '../../src/rpc/handlers-options.js'
@@ -147,6 +148,42 @@ describe('admission', () => {
     expect((await errorOf(call(worst))).code).toBe('NO_METHOD')
     expect((await errorOf(call({ deadlineAt: 0 }))).code).toBe('DEADLINE_EXCEEDED')
     expect((await errorOf(call())).code).toBe('OVERLOADED')
+  })
+
+  it('keeps the last places for callers that have less than their part, and gives one that is alone all', async () => {
+    const ends: (() => void)[] = []
+    const { call } = setup({ get: () => new Promise<void>((resolve) => ends.push(resolve)) }, { maxInFlight: 16 })
+    const [greedy, other] = [new CallerPlaces(), new CallerPlaces()]
+    const refused = async (places: CallerPlaces): Promise<string> => {
+      const { code, message } = await errorOf(call({ places }))
+      return `${code}: ${message}`
+    }
+    const more = (places: CallerPlaces): void => {
+      call({ places }).catch(() => {})
+    }
+    for (let i = 0; i < 16; i++) more(greedy)
+    expect(ends).toHaveLength(16)
+    // From the first try the other counts, and what comes free is kept for it.
+    expect(await refused(other)).toBe("OVERLOADED: node 'n1' already runs 16 calls of 'users'")
+    ends.pop()?.()
+    await new Promise(setImmediate)
+    expect(await refused(greedy)).toMatch(
+      /^OVERLOADED: .* already runs 15 calls of this caller, which is its part of the 16 of 'users'$/,
+    )
+    more(other)
+    expect(ends).toHaveLength(16)
+    // Below the last eighth nobody is asked for its part.
+    for (const end of ends.splice(0, 3)) end()
+    await new Promise(setImmediate)
+    more(greedy)
+    expect(ends).toHaveLength(14)
+    expect(await refused(greedy)).toMatch(/^OVERLOADED/)
+    // Alone again.
+    other.close()
+    other.close()
+    more(greedy)
+    more(greedy)
+    expect(ends).toHaveLength(16)
   })
 
   it('refuses more than maxInFlight calls and takes the next once one ended', async () => {

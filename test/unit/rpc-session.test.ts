@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { isRpcError, type RpcError } from '../../src/errors.js'
 import type { CallRequest, CancelReason, Dispatcher, IncomingCall, Outcome } from '../../src/rpc/call.js'
 import { CallSession } from '../../src/rpc/call-session.js'
+import { CallerPlaces } from '../../src/rpc/caller-places.js'
 import { Counters } from '../../src/rpc/counters.js'
 import { FRAME_BYTES_MAX, FrameKind } from '../../src/rpc/frame.js'
 import { Outbox } from '../../src/rpc/outbox.js'
@@ -111,7 +112,9 @@ describe('the sessions of a connection', () => {
     expect([caller.state, callee.state, callee.callerNode]).toEqual(['ready', 'serving', 'n1'])
     const call = start({ args: ['42'], headers: { traceparent: 'x' } }, 400)
     deliver(5_000)
-    expect(arrived[0]?.call).toEqual({
+    const { places, ...arrivedCall } = arrived[0]?.call ?? {}
+    expect(places).toBeInstanceOf(CallerPlaces)
+    expect(arrivedCall).toEqual({
       service: 'users',
       method: 'get',
       args: ['42'],

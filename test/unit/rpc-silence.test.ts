@@ -12,6 +12,7 @@ import { Outbox } from '../../src/rpc/outbox.js'
 import { OutgoingCall } from '../../src/rpc/outgoing-call.js'
 import { MsgpackCodec } from '../../src/rpc/payload-codec.js'
 import { SilenceWatch } from '../../src/rpc/silence.js'
+import { Slabs } from '../../src/rpc/slabs.js'
 import { callRequest } from '../support/rpc-fakes.js'
 
 const LIMITS = { pingMs: 1_000, probeMs: 1_000, silenceMs: 10_000 }
@@ -205,6 +206,7 @@ function connected(isOpen = true) {
         return link
       },
       flusher: new AtOnce(),
+      slabs: new Slabs(),
       budget: new ByteBudget(Number.POSITIVE_INFINITY),
       limits: resolveRpcLimits({}),
       now: () => clock.real,

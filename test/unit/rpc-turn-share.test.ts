@@ -1,16 +1,20 @@
 import { describe, expect, it } from 'vitest'
 import { concatBytes } from '../../src/bytes.js'
+import { systemClock } from '../../src/clock.js'
 import { Accepted } from '../../src/rpc/accepted.js'
 import { ByteBudget } from '../../src/rpc/byte-budget.js'
 import type { IncomingCall } from '../../src/rpc/call.js'
 import { Counters } from '../../src/rpc/counters.js'
 import { Flusher } from '../../src/rpc/flusher.js'
+import { FrameKind, MORE_FLAG } from '../../src/rpc/frame.js'
 import { ItemPump } from '../../src/rpc/item-pump.js'
 import { resolveRpcLimits } from '../../src/rpc/limits.js'
+import { OrphanedCasts } from '../../src/rpc/orphaned-casts.js'
 import { type RunningCall, RunningCalls } from '../../src/rpc/running-calls.js'
+import { Slabs } from '../../src/rpc/slabs.js'
 import type { TurnShare } from '../../src/rpc/turn-share.js'
 import { TurnShares } from '../../src/rpc/turn-shares.js'
-import { SessionPair } from '../support/session-pair.js'
+import { rawFrame, SessionPair } from '../support/session-pair.js'
 
 /** Time that passes by work alone, and turns of the loop that end when a test says so. */
 class Turns {
@@ -83,6 +87,41 @@ describe('the turns of a loop', () => {
     await turns.rest()
     expect(turns.shares.isCrowded).toBe(false)
     expect(served()).toBeCloseTo(first, 1)
+  })
+
+  it('put a connection that takes little before those that take much, and keep these going all the same', async () => {
+    const turns = new Turns()
+    const [greedy, sparing] = [turns.shares.open(), turns.shares.open()]
+    // Old enough to have paid what it owed at first.
+    turns.now += 1_000
+    const did: string[] = []
+    const work = (name: string, share: TurnShare, ms: number, pieces: number): void => {
+      did.push(name)
+      turns.now += ms
+      if (pieces > 1) share.later(() => work(name, share, ms, pieces - 1))
+    }
+    const others = Array.from({ length: 5 }, () => turns.shares.open())
+    for (const other of [greedy, ...others]) other.later(() => work('o', other, 1, 12))
+    for (let turn = 0; turn < 20; turn++) await turns.turn()
+    did.length = 0
+    // What comes from outside while all of these wait.
+    turns.shares.begin(turns.now, sparing)
+    sparing.later(() => work('s', sparing, 0.1, 3))
+    turns.shares.end()
+    await turns.rest()
+    expect(did.join('').slice(0, 5)).toMatch(/^o?sosos?/)
+    expect(did.filter((name) => name === 's')).toHaveLength(3)
+  })
+
+  it('do not take a new connection for one that takes little', async () => {
+    const turns = new Turns()
+    const did: string[] = []
+    for (const share of Array.from({ length: 3 }, () => turns.shares.open())) share.later(() => did.push('other'))
+    const fresh = turns.shares.open()
+    turns.now += 20
+    fresh.later(() => did.push('new'))
+    await turns.rest()
+    expect(did).toEqual(['other', 'other', 'other', 'new'])
   })
 
   it('go on when a piece of work throws', async () => {
@@ -176,6 +215,7 @@ describe('a connection of which something waits', () => {
     const counters = new Counters()
     const budget = new ByteBudget(receivedBytesMax)
     const arrived: unknown[] = []
+    const ended: string[] = []
     const link = { isReading: true, isOpen: true }
     const connection = new Accepted({
       open: () => ({
@@ -198,6 +238,7 @@ describe('a connection of which something waits', () => {
         },
       }),
       flusher: new Flusher(),
+      slabs: new Slabs(),
       limits: resolveRpcLimits(undefined),
       shares: turns.shares,
       now: () => turns.now,
@@ -213,7 +254,7 @@ describe('a connection of which something waits', () => {
           dispatch: (call) => {
             arrived.push(call.args[0])
             turns.now += 5
-            return () => {}
+            return (reason) => ended.push(reason)
           },
         },
         counters,
@@ -221,7 +262,7 @@ describe('a connection of which something waits', () => {
       },
     })
     connection.handleBytes(hello, hello.length)
-    return { turns, connection, calls, counters, budget, arrived, link }
+    return { turns, connection, calls, counters, budget, arrived, ended, link }
   }
 
   it('is not read meanwhile, and what its socket had in hand comes after it', async () => {
@@ -248,6 +289,20 @@ describe('a connection of which something waits', () => {
     expect(large.budget.taken).toBe(0)
   })
 
+  it('has its calls ended when it is thrown out, not when it has gone, and once', () => {
+    const { connection, calls, counters, ended } = accepted(1e6)
+    connection.handleBytes(calls[0]!, calls[0]!.length)
+    const crumb = rawFrame(FrameKind.request | MORE_FLAG, 9, new Uint8Array(10))
+    connection.handleBytes(crumb, crumb.length)
+    expect([connection.stats().state, counters.snapshot(), ended]).toEqual([
+      'refused',
+      { 'piece-too-small': 1 },
+      ['caller-lost'],
+    ])
+    connection.handleClose(undefined)
+    expect(ended).toEqual(['caller-lost'])
+  })
+
   it('has strangers wait in a crowd, and nobody else', async () => {
     const { turns, connection, calls, arrived } = accepted(1e6)
     turns.shares.begin(turns.now)
@@ -255,9 +310,9 @@ describe('a connection of which something waits', () => {
     turns.shares.end()
     const stranger = accepted(1e6, turns)
     connection.handleBytes(calls[0]!, calls[0]!.length)
-    expect([arrived, stranger.connection.isAnonymous]).toEqual([[1], true])
+    expect([arrived, stranger.connection.stats().state]).toEqual([[1], 'hello'])
     await turns.rest()
-    expect(stranger.connection.isAnonymous).toBe(false)
+    expect(stranger.connection.stats().state).toBe('serving')
   })
 })
 
@@ -300,6 +355,20 @@ describe('calls that lose their caller', () => {
     for (const call of calls) running.add(call)
     return { running, calls, told, waiting }
   }
+
+  it('leave a cast in one hand, however often their loss is told', () => {
+    const told: number[] = []
+    const orphans = new OrphanedCasts(systemClock)
+    const share: TurnShare = { isOver: () => false, later: () => {} }
+    const running = new RunningCalls({ share, orphans, onAbandoned: (id) => told.push(id) })
+    const cast: RunningCall = { id: 1, deadlineAt: 1e9, cast: true, abandoned: false, cancel: undefined }
+    running.add(cast)
+    running.callerLost()
+    running.callerLost()
+    running.remove(cast)
+    orphans.close()
+    expect(told).toEqual([])
+  })
 
   it('are told a few at a time, all of them in the end', () => {
     const { running, told, waiting } = lost(100)

@@ -65,6 +65,7 @@ export const SHELLS: Readonly<Record<string, readonly Capability[]>> = {
   'src/rpc/server.ts': ['node'],
   'src/rpc/shared-reading.ts': ['node'],
   'src/rpc/socket-link.ts': ['node'],
+  'src/rpc/strangers.ts': ['node'],
   'src/rpc/stub.ts': [],
   'src/rpc/tracing.ts': ['node'],
   'src/testing/memory-datagrams.ts': ['node', 'timers'],
