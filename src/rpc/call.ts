@@ -51,6 +51,9 @@ export interface IncomingCall {
   readonly output?: ItemSink | undefined
 }
 
+/** What was read of a request's payload. */
+export type ReadRequest = Pick<IncomingCall, 'args' | 'lookedAt'>
+
 /** Takes the items of a stream, one after the other. */
 export interface ItemSink {
   /** Nobody reads any more. */

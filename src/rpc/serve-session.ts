@@ -6,8 +6,9 @@
  * gave up first. Its place among the calls in flight is free when the handler settles, for until then it costs.
  */
 import { RpcError } from '../errors.js'
+import { PIECE_BYTES } from './bulk-queue.js'
 import { ByteBudget } from './byte-budget.js'
-import type { Dispatcher, IncomingCall, Outcome } from './call.js'
+import type { Dispatcher, IncomingCall, Outcome, ReadRequest } from './call.js'
 import { type CallerIdentity, type ConnectionProof, NOTHING_PROVEN, type Refusal } from './caller-identity.js'
 import { CallerPlaces } from './caller-places.js'
 import type { Counters } from './counters.js'
@@ -316,11 +317,12 @@ export class ServeSession implements FrameSink {
     } catch (error) {
       args = error instanceof Error ? error.message : 'malformed'
     }
-    if (Array.isArray(args)) this.#dispatch(id, head, name, args)
+    const lookedAt = payload.end - payload.start > PIECE_BYTES ? undefined : this.#share.lookedAt // reading takes time
+    if (Array.isArray(args)) this.#dispatch(id, head, name, { args, lookedAt })
     else this.#refuseCall(id, head, 'INVALID_ARGUMENT', `the arguments could not be read: ${String(args)}`)
   }
 
-  #dispatch(id: number, head: RequestHead, name: MethodName, args: readonly unknown[]): void {
+  #dispatch(id: number, head: RequestHead, name: MethodName, { args, lookedAt }: ReadRequest): void {
     // What a caller may ask for here, and a timer can hold, whatever the number says.
     const deadlineAt = this.#now + Math.min(head.ttlMs, TIMEOUT_MS_MAX)
     const call: RunningCall = { id, deadlineAt, cast: head.cast, abandoned: false, cancel: undefined }
@@ -337,7 +339,7 @@ export class ServeSession implements FrameSink {
       method: name.method,
       args: streams?.args ?? args,
       deadlineAt,
-      lookedAt: this.#share.lookedAt,
+      lookedAt,
       headers: head.headers,
       caller: this.#caller,
       places: this.#places,

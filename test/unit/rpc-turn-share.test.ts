@@ -183,6 +183,11 @@ describe('a caller that asks for much at once', () => {
     turns.shares.begin(turns.now)
     expect(pair.callee.handleBytes(bytes, bytes.length, turns.now)).toBe(bytes.length)
     expect(instants).toEqual([7, 7.25, 7.5])
+    // To read a long payload takes time itself.
+    pair.start({ args: ['x'.repeat(100_000)] })
+    const long = pair.callerBox.take(true)
+    pair.callee.handleBytes(long, long.length, turns.now)
+    expect(instants.slice(3)).toEqual([undefined])
   })
 
   it('is served no further while it leaves too much unread', () => {
