@@ -38,18 +38,6 @@ export function shuffle<T>(items: T[], random: Random): T[] {
   return items
 }
 
-/** The first `count` places of a shuffle, in place: what lies behind them is the rest, in no particular order. */
-export function drawFirst<T>(items: T[], count: number, random: Random): T[] {
-  const drawn = Math.min(count, items.length - 1)
-  for (let i = 0; i < drawn; i++) {
-    const j = i + randomInt(random, items.length - i)
-    const held = items[i] as T
-    items[i] = items[j] as T
-    items[j] = held
-  }
-  return items
-}
-
 /** Exponential backoff with full jitter: uniform in [0, min(max, base * 2^attempt)), never below a tenth of that bound. */
 export function backoffMs(attempt: number, baseMs: number, maxMs: number, random: Random): number {
   const bound = Math.min(maxMs, baseMs * 2 ** Math.min(attempt, 30))

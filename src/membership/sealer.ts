@@ -23,6 +23,8 @@ const GCM = { authTagLength: TAG_BYTES }
 
 export class Sealer implements Opener {
   readonly #keyring: Keyring
+  /** Loaded for what is sealed: a node without keys has no use for it, and makes no sealer. */
+  readonly #crypto = process.getBuiltinModule('node:crypto')
   readonly #prepared = new WeakMap<Uint8Array, KeyObject>()
   readonly #nonces = new Uint8Array(NONCES_PER_DRAW * NONCE_BYTES)
   #nonceAt: number = this.#nonces.length
@@ -42,7 +44,7 @@ export class Sealer implements Opener {
     sealed.set(prefix)
     sealed[prefix.length] = VERSION
     sealed.set(nonce, nonceAt)
-    const cipher = nodeCrypto().createCipheriv(cipherFor(primary), this.#prepare(primary), nonce, GCM)
+    const cipher = this.#crypto.createCipheriv(cipherFor(primary), this.#prepare(primary), nonce, GCM)
     cipher.setAAD(aad)
     sealed.set(cipher.update(plain), textAt)
     cipher.final()
@@ -64,7 +66,7 @@ export class Sealer implements Opener {
   #tryOpen(key: Uint8Array, envelope: Uint8Array, aad: Uint8Array): Uint8Array | undefined {
     const textAt = 1 + NONCE_BYTES
     const tagAt = envelope.length - TAG_BYTES
-    const decipher = nodeCrypto().createDecipheriv(
+    const decipher = this.#crypto.createDecipheriv(
       cipherFor(key),
       this.#prepare(key),
       envelope.subarray(1, textAt),
@@ -84,7 +86,7 @@ export class Sealer implements Opener {
   #prepare(key: Uint8Array): KeyObject {
     let prepared = this.#prepared.get(key)
     if (prepared === undefined) {
-      prepared = nodeCrypto().createSecretKey(key)
+      prepared = this.#crypto.createSecretKey(key)
       this.#prepared.set(key, prepared)
     }
     return prepared
@@ -93,18 +95,13 @@ export class Sealer implements Opener {
   /** A view of bytes that are handed out once. */
   #nextNonce(): Uint8Array {
     if (this.#nonceAt === this.#nonces.length) {
-      nodeCrypto().randomFillSync(this.#nonces)
+      this.#crypto.randomFillSync(this.#nonces)
       this.#nonceAt = 0
     }
     const start = this.#nonceAt
     this.#nonceAt = start + NONCE_BYTES
     return this.#nonces.subarray(start, this.#nonceAt)
   }
-}
-
-/** Loaded for what is sealed: a node without keys has no use for it. */
-function nodeCrypto(): typeof import('node:crypto') {
-  return process.getBuiltinModule('node:crypto')
 }
 
 function cipherFor(key: Uint8Array): 'aes-128-gcm' | 'aes-192-gcm' | 'aes-256-gcm' {

@@ -5,13 +5,10 @@
  */
 import semver from 'semver'
 import { RpcError, unreachable } from '../errors.js'
-import { drawFirst, type Random, shuffle } from '../random.js'
+import { type Random, shuffle } from '../random.js'
 import type { Instance } from './record.js'
 
 export type SelectionPolicy = 'random' | 'round-robin' | 'least-pending' | 'nearest' | 'key'
-
-/** So many are drawn for a call that chooses at random: hardly one goes further down its list, and hundreds may be listed. */
-const DRAWN_MAX = 4
 
 /** What a caller wishes. */
 export interface SelectionWish {
@@ -139,7 +136,7 @@ function arrange<T extends Named>(listed: readonly T[], { policy, key, service, 
   if (instances.length < 2) return instances
   switch (policy) {
     case 'random':
-      return drawFirst(instances, DRAWN_MAX, random)
+      return shuffle(instances, random)
     case 'round-robin':
       return rotated(instances.sort(byName), turn(service))
     case 'least-pending':

@@ -58,6 +58,8 @@ export class LinkWriter implements Flushable {
     if (outbox.hasBulk && !link.needsDrain()) outbox.fillSlab()
     if (outbox.pendingBytes === 0) return
     const isBacklogged = link.unsentBytes() > 0
+    // A link that takes its time over each write, as TLS does, tells only of the long ones that it is done.
+    if (!isBacklogged) outbox.drained()
     const bytes = outbox.take(isBacklogged)
     link.write(bytes)
     const unsent = link.unsentBytes()
@@ -83,8 +85,9 @@ export class LinkWriter implements Flushable {
 
   /** Whether the other side has taken nothing for so long. */
   isStalled(now: number, stallMs: number): boolean {
-    const { link, onTaken } = this.#options
+    const { link, outbox, onTaken } = this.#options
     const sentBytes = link.sentBytes()
+    if (link.unsentBytes() === 0) outbox.drained()
     if (link.unsentBytes() > 0 && sentBytes !== this.#stall.sentBytes) onTaken?.()
     if (link.unsentBytes() === 0 || sentBytes !== this.#stall.sentBytes) this.#stall = { sentBytes, since: now }
     return now - this.#stall.since > stallMs

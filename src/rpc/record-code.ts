@@ -9,6 +9,8 @@
 const KEY = /^(?!\d)[ !#-[\]-~]{1,31}$/
 const KEYS_MAX = 32
 const SLOTS = 256
+/** Of all keys with code: it takes 280 to 530 bytes of memory for each (measured), and peers choose the keys. */
+const KEY_CHARS_MAX = 16_384
 /** Of the records without code one in so many is given some: to make it takes about as long as to read as many. */
 const LEARN_EVERY = 1_000
 /** More and more, where code comes and goes without being used. */
@@ -72,6 +74,7 @@ export class RecordCodes<Code> {
   #learnEvery: number
   readonly #slots: (KnownRecord<Code> | undefined)[] = new Array<undefined>(SLOTS).fill(undefined)
   #strangers = 0
+  #keyChars = 0
   #isAllowed = true
 
   constructor(make: (known: KnownRecord<Code>) => Code, learnEvery: number = LEARN_EVERY) {
@@ -94,13 +97,15 @@ export class RecordCodes<Code> {
     if (first === undefined || keys.length > KEYS_MAX || !keys.every(mayStand)) return
     const slot = slotOf(keys.length, first.length, first.charCodeAt(0))
     const former = this.#slots[slot]
-    if (former?.givesWay() === false) return
+    const keyChars = this.#keyChars - charsOf(former?.keys ?? []) + charsOf(keys)
+    if (keyChars > KEY_CHARS_MAX || former?.givesWay() === false) return
     if (former !== undefined) this.#learnEvery = Math.min(2 * this.#learnEvery, LEARN_EVERY_MAX)
     try {
       this.#slots[slot] = new KnownRecord(keys, this.#make)
-    } catch {
+      this.#keyChars = keyChars
+    } catch (error) {
       // Whoever started this process does not allow it: the general way is there for that.
-      this.#isAllowed = false
+      if (error instanceof EvalError) this.#isAllowed = false
     }
   }
 }
@@ -152,6 +157,10 @@ export function writingCode(known: KnownRecord<WriteRecord>): WriteRecord {
 
 function codeOf<Code>(text: string, known: KnownRecord<Code>): Code {
   return new Function('known', `return ${text}`)(known) as Code
+}
+
+function charsOf(keys: readonly string[]): number {
+  return keys.reduce((sum, key) => sum + key.length, 0)
 }
 
 function mayStand(key: string): boolean {

@@ -55,14 +55,19 @@ export class SecureAcceptor {
     this.#server.emit('connection', socket)
   }
 
-  /** Ends the handshake that takes longest so far; false when there is none. */
-  cutOldest(): boolean {
+  /** When the time of the oldest handshake is over; `Infinity` when there is none. */
+  get deadlineAt(): number {
+    for (const { deadlineAt } of this.#handshakes.values()) return deadlineAt
+    return Number.POSITIVE_INFINITY
+  }
+
+  /** Ends the handshake that takes longest so far. */
+  cutOldest(): void {
     for (const [address, { socket }] of this.#handshakes) {
       this.#handshakes.delete(address)
       socket.destroy()
-      return true
+      return
     }
-    return false
   }
 
   /** New handshakes use what the security says now. */

@@ -265,7 +265,10 @@ export class RpcServer {
     const strangers = this.#strangers.size + (this.#acceptor?.size ?? 0)
     const { incomingConnectionsMax, anonymousConnectionsMax } = this.#limits
     if (strangers < anonymousConnectionsMax && strangers + this.#connections.size < incomingConnectionsMax) return true
-    if (this.#acceptor?.cutOldest() !== true && !this.#strangers.cutOldest()) return false
+    if (strangers === 0) return false
+    const handshakeAt = this.#acceptor?.deadlineAt ?? Number.POSITIVE_INFINITY
+    if (handshakeAt < this.#strangers.deadlineAt) this.#acceptor?.cutOldest()
+    else this.#strangers.cutOldest()
     this.#counters.add('too-many-connections')
     return true
   }

@@ -60,11 +60,15 @@ export class Strangers {
     socket.on('error', ignore).on('close', onClose).on('data', onData)
   }
 
-  /** Ends the one that has said nothing for longest; false when there is none. */
-  cutOldest(): boolean {
+  /** When the time of the oldest is over; `Infinity` when there is none. */
+  get deadlineAt(): number {
+    return this.#strangers.first?.value.deadlineAt ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Ends the one that has said nothing for longest. */
+  cutOldest(): void {
     const { first } = this.#strangers
     if (first !== undefined) this.#cut(first)
-    return first !== undefined
   }
 
   /** Ends those whose time is over. */

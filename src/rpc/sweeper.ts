@@ -47,7 +47,8 @@ export class Sweeper {
   start(at = 0): void {
     const { soonMs, everyMs, clock } = this.#options
     if (this.#intervalMs === soonMs) return
-    if (this.#intervalMs === everyMs && at >= (this.#seenBy ?? 0)) return
+    // One that is overdue comes by itself, when the sockets were read, and sees what was a stall.
+    if (this.#intervalMs === everyMs && Math.max(at, clock.monotonicMs()) >= (this.#seenBy ?? 0)) return
     this.#keep(at < clock.monotonicMs() + everyMs ? soonMs : everyMs)
   }
 
@@ -82,6 +83,7 @@ export class Sweeper {
   }
 
   #goOn(at: number | undefined): void {
+    this.#noteStall() // the sweep's own
     const { soonMs, everyMs, restMs, clock } = this.#options
     const now = clock.monotonicMs()
     if (at === undefined) this.stop()

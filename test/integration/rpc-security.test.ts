@@ -113,6 +113,25 @@ describe.each([
     expect(callee.server.stats().connections).toEqual([])
   })
 
+  it('at the bound the oldest goes, whether it shakes hands or has done so and says nothing', async () => {
+    const callee = await testbed.callee({ anonymousConnectionsMax: 3 }, 'callee', ofCallee())
+    const silent = connectTls({ port: portOf(callee), ...ofCaller().clientOptions() })
+    silent.on('error', () => {}).resume()
+    const gone = once(silent, 'close')
+    await until('its handshake is over', () => callee.server.stats().connections.length === 1)
+    const shaking = Array.from({ length: 2 }, () =>
+      connect(portOf(callee), '127.0.0.1')
+        .on('error', () => {})
+        .resume(),
+    )
+    await Promise.all(shaking.map((socket) => once(socket, 'connect')))
+    const { peers } = testbed.caller({}, { security: ofCaller() })
+    expect(await peers.attempt(callee.candidate, request('echo', [1]))).toEqual([1])
+    await gone
+    expect(shaking.map(({ closed }) => closed)).toEqual([false, false])
+    for (const socket of shaking) socket.destroy()
+  })
+
   it('a new caller gets in although strangers that do not begin have taken all places', async () => {
     const callee = await testbed.callee({ anonymousConnectionsMax: 3 }, 'callee', ofCallee())
     const sockets = Array.from({ length: 3 }, () =>

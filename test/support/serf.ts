@@ -32,6 +32,8 @@ export function serfMissing(): string | undefined {
 
 /** Agents are started together: one that is not up yet is tried again a second later, and has nothing to do with us. */
 const OWN_RETRY = /agent: (error joining|Join failed)/
+/** An agent that ends closes its socket while its prober and its gossip may be about to send. */
+const OWN_END = /: write udp \S+: use of closed network connection$/
 
 export class SerfAgent {
   readonly name: string
@@ -201,7 +203,7 @@ export class SerfCluster {
         .split('\n')
         .filter((line) => /\[(WARN|ERR|ERROR)\]/.test(line))
         .map((line) => `${agent.name}: ${line.trim()}`)
-        .filter((line) => ![OWN_RETRY, ...allowed].some((pattern) => pattern.test(line))),
+        .filter((line) => ![OWN_RETRY, OWN_END, ...allowed].some((pattern) => pattern.test(line))),
     )
   }
 

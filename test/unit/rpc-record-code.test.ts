@@ -85,6 +85,33 @@ describe('which records are given code', () => {
     expect(made).toEqual(['plain'])
   })
 
+  it('not more than so many letters of keys: they are what takes memory, and peers choose them', () => {
+    const { codes, made } = recorder(1)
+    for (let count = 1; count <= 32; count++) {
+      for (let length = 4; length <= 31; length++) {
+        const keys = Array.from({ length: count }, (_, i) => `k${i}_`.padEnd(length, 'x'))
+        codes.noteStranger(Object.fromEntries(keys.map((key) => [key, 0])))
+      }
+    }
+    const tableChars = [...new Set(made)]
+      .filter((keys) => codeFor(codes, Object.fromEntries(keys.split(',').map((key) => [key, 0])))?.code === keys)
+      .reduce((sum, keys) => sum + keys.replaceAll(',', '').length, 0)
+    expect(tableChars).toBeGreaterThan(10_000)
+    expect(tableChars).toBeLessThanOrEqual(16_384)
+  })
+
+  it('none for one whose making failed, but for others', () => {
+    let isFirst = true
+    const codes = new RecordCodes(({ keys }: KnownRecord<string>): string => {
+      if (!isFirst) return keys.join()
+      isFirst = false
+      throw new RangeError('Maximum call stack size exceeded')
+    }, 1)
+    codes.noteStranger({ a: 1 })
+    codes.noteStranger({ b: 1 })
+    expect([codeFor(codes, { a: 1 }), codeFor(codes, { b: 1 })?.code]).toEqual([undefined, 'b'])
+  })
+
   it('none at all, once it was not allowed', () => {
     let asked = 0
     const codes = new RecordCodes(() => {

@@ -110,6 +110,29 @@ describe('the time in which a peer could be heard', () => {
     }
   })
 
+  it('leaves out a stall, whatever is told of before the sweep that was due', () => {
+    const { sweeper, run, stall, now } = swept(() => Number.MAX_VALUE)
+    sweeper.start(Number.MAX_VALUE)
+    run(1_000)
+    stall(3_000)
+    const steadyAt = sweeper.steadyNow()
+    sweeper.start()
+    sweeper.start(now() + 1)
+    expect(sweeper.steadyNow()).toBe(steadyAt)
+    run(now())
+    expect(sweeper.steadyNow()).toBe(steadyAt)
+  })
+
+  it('leaves out what a sweep takes itself', () => {
+    const { sweeper, run, stall } = swept(() => {
+      stall(3_000)
+      return 0
+    })
+    sweeper.start()
+    run(25)
+    expect(sweeper.steadyNow()).toBeLessThan(200)
+  })
+
   it('leaves out turns that take long, which put a sweep off until the sockets were read', () => {
     const { sweeper, run } = swept(() => 0)
     sweeper.start()
