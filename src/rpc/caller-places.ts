@@ -7,6 +7,8 @@ import type { Load } from './load.js'
 
 /** One place in so many is among the last. */
 const LAST_PART = 8
+/** Past so many services those are forgotten of which no call runs: services come and go, and a connection may stay. */
+const IDLE_SERVICES_MAX = 64
 
 interface Places {
   readonly load: Load
@@ -14,7 +16,7 @@ interface Places {
 }
 
 export class CallerPlaces {
-  readonly #places: Places[] = []
+  #places: Places[] = []
   /** The one asked for last, since most connections call one service. */
   #last: Places | undefined
   #isClosed = false
@@ -24,6 +26,7 @@ export class CallerPlaces {
     if (this.#last?.load === load) return this.#last
     this.#last = this.#places.find((places) => places.load === load)
     if (this.#last !== undefined) return this.#last
+    if (this.#places.length >= IDLE_SERVICES_MAX) this.#forgetIdle()
     this.#last = { load, count: 0 }
     this.#places.push(this.#last)
     load.callers++
@@ -35,6 +38,11 @@ export class CallerPlaces {
     if (this.#isClosed) return
     this.#isClosed = true
     for (const { load } of this.#places) load.callers--
+  }
+
+  #forgetIdle(): void {
+    for (const { load, count } of this.#places) if (count === 0) load.callers--
+    this.#places = this.#places.filter(({ count }) => count > 0)
   }
 }
 
